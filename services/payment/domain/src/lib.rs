@@ -1,0 +1,1 @@
+//! brewline-payment-domain
