@@ -1,1 +1,17 @@
-//! brewline-order-domain
+//! The rules of ordering: no clock, no I/O, no randomness; the manifest is the proof.
+//!
+//! ```text
+//! pending ──► confirmed ──► preparing ──► ready ──► collected
+//!    │  │         │  ▲
+//!    │  │         ▼  │ refused
+//!    │  │      cancelling ──► cancelled
+//!    │  └──────────────────────▲
+//!    └──► rejected
+//! ```
+//!
+//! [`order`] is the aggregate, [`pricing`] turns what is asked for into priced lines.
+
+/// The order.
+pub mod order;
+/// Prices.
+pub mod pricing;
