@@ -28,7 +28,7 @@
 
 mod secret;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
@@ -50,7 +50,7 @@ pub struct Variable {
 #[derive(Debug)]
 pub struct Environment {
     given: BTreeMap<String, String>,
-    read: BTreeSet<&'static str>,
+    read: Vec<Variable>,
     faults: Vec<String>,
 }
 
@@ -81,7 +81,7 @@ impl Environment {
             .collect();
         Self {
             given,
-            read: BTreeSet::new(),
+            read: Vec::new(),
             faults: Vec::new(),
         }
     }
@@ -127,6 +127,16 @@ impl Environment {
         self.faults.push(sentence.into());
     }
 
+    /// Every variable read so far, with its default and what it is for: the text behind `--help`.
+    #[must_use]
+    pub fn document(&self) -> String {
+        let line = |v: &Variable| match v.default {
+            Some("") | None => format!("{}\n    {}\n", v.name, v.help),
+            Some(default) => format!("{}={default}\n    {}\n", v.name, v.help),
+        };
+        self.read.iter().map(line).collect()
+    }
+
     /// The configuration, unless there was any fault.
     ///
     /// # Errors
@@ -139,7 +149,7 @@ impl Environment {
     }
 
     fn text(&mut self, variable: &Variable) -> Option<String> {
-        self.read.insert(variable.name);
+        self.read.push(*variable);
         // An empty value counts as not given: compose files and charts write them for "none".
         let given = self
             .given

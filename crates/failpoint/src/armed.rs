@@ -63,10 +63,12 @@ pub fn hit(name: &'static str) {
     if !ANY.load(Ordering::Acquire) {
         return;
     }
-    match due(
+    // The lock is let go before acting: a paused thread must not hold up the others.
+    let action = due(
         &mut points.lock().unwrap_or_else(PoisonError::into_inner),
         name,
-    ) {
+    );
+    match action {
         Some(Action::Kill) => std::process::abort(),
         Some(Action::Pause(time)) => std::thread::sleep(time),
         None => {}
