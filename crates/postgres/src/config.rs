@@ -1,0 +1,174 @@
+use std::time::Duration;
+
+use brewline_config::{Environment, Variable};
+use tokio_postgres::config::TargetSessionAttrs;
+
+use crate::Error;
+
+/// Where the database is.
+const URL: Variable = Variable {
+    name: "BREWLINE_POSTGRES_URL",
+    default: None,
+    help: "The service's own database: postgres://user:password@host:port/database.",
+};
+
+/// How many connections the pool may hold.
+const POOL_SIZE: Variable = Variable {
+    name: "BREWLINE_POSTGRES_POOL_SIZE",
+    default: Some("6"),
+    help: "Connections per process. 6, because work is batched: a few transactions at a time keep \
+           two cores busy, and PostgreSQL pays for each connection.",
+};
+
+/// The name the sessions carry.
+const INSTANCE: Variable = Variable {
+    name: "BREWLINE_INSTANCE",
+    default: None,
+    help: "The process's name, such as order-1; the sessions carry it as application_name.",
+};
+
+/// The server gives a statement up after this: longer work belongs into smaller batches.
+const STATEMENT_TIMEOUT_MS: u32 = 30_000;
+/// A lock not had by then is held by something stuck; better to fail and try again.
+const LOCK_TIMEOUT_MS: u32 = 10_000;
+/// A client frozen inside a transaction holds back every relay's horizon; the server ends it.
+const IDLE_IN_TRANSACTION_TIMEOUT_MS: u32 = 60_000;
+
+/// The longest a caller waits for a free connection before it is told that there is none.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+/// The longest that opening one connection may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// Silence on an idle socket after which the kernel asks whether the other side still lives.
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(10);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(3);
+const KEEPALIVE_RETRIES: u32 = 3;
+/// Bytes sent and not acknowledged for this long break the connection: a half-open socket else
+/// waits for ever.
+const TCP_USER_TIMEOUT: Duration = Duration::from_secs(15);
+/// Above the server's own limit for a statement, so that it only bites when the server is silent.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(35);
+
+/// How to reach one database, with the session settings every connection gets.
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub(crate) session: tokio_postgres::Config,
+    pub(crate) pool_size: usize,
+    pub(crate) acquire_timeout: Duration,
+    pub(crate) answer_timeout: Duration,
+}
+
+// === impl Config ===
+
+impl Config {
+    /// From the environment of a service.
+    pub fn read(env: &mut Environment) -> Option<Self> {
+        let url = env.secret(&URL);
+        let pool_size = env.read::<usize>(&POOL_SIZE);
+        let instance = env.optional::<String>(&INSTANCE);
+        match Self::from_url(url?.expose(), pool_size?) {
+            Ok(config) => Some(match instance? {
+                Some(instance) => config.named(&instance),
+                None => config,
+            }),
+            Err(error) => {
+                // The error names the part that is wrong, never the password.
+                env.fault(format!("{}: {error}", URL.name));
+                None
+            }
+        }
+    }
+
+    /// From a URL (or a `key=value` line), for tests and tools.
+    ///
+    /// # Errors
+    /// When the text is no such URL.
+    pub fn from_url(url: &str, pool_size: usize) -> Result<Self, Error> {
+        let mut session: tokio_postgres::Config = url.parse().map_err(Error::Url)?;
+        let given = session.get_options().unwrap_or_default().to_owned();
+        // What the URL says comes last and wins.
+        session.options(format!(
+            "-c statement_timeout={STATEMENT_TIMEOUT_MS} -c lock_timeout={LOCK_TIMEOUT_MS} \
+             -c idle_in_transaction_session_timeout={IDLE_IN_TRANSACTION_TIMEOUT_MS} {given}"
+        ));
+        if session.get_application_name().is_none() {
+            session.application_name(format!("brewline-{}", std::process::id()));
+        }
+        session
+            .keepalives(true)
+            .keepalives_idle(KEEPALIVE_IDLE)
+            .keepalives_interval(KEEPALIVE_INTERVAL)
+            .keepalives_retries(KEEPALIVE_RETRIES)
+            .tcp_user_timeout(TCP_USER_TIMEOUT)
+            .connect_timeout(CONNECT_TIMEOUT)
+            // After a failover the old primary may still answer, read-only: never settle there.
+            .target_session_attrs(TargetSessionAttrs::ReadWrite);
+        Ok(Self {
+            session,
+            pool_size: pool_size.max(1),
+            acquire_timeout: ACQUIRE_TIMEOUT,
+            answer_timeout: ANSWER_TIMEOUT,
+        })
+    }
+
+    /// The same with another `application_name`.
+    #[must_use]
+    pub fn named(mut self, instance: &str) -> Self {
+        self.session.application_name(instance);
+        self
+    }
+
+    /// The same with another limit on the wait for a free connection (5 s unless told).
+    #[must_use]
+    pub const fn acquire_within(mut self, acquire_timeout: Duration) -> Self {
+        self.acquire_timeout = acquire_timeout;
+        self
+    }
+
+    /// The same with another limit on the wait for an answer, after which the connection counts as
+    /// broken (35 s unless told: a little above the server's own limit for one statement).
+    #[must_use]
+    pub const fn answer_within(mut self, answer_timeout: Duration) -> Self {
+        self.answer_timeout = answer_timeout;
+        self
+    }
+
+    /// The most connections the pool may hold.
+    #[must_use]
+    pub const fn pool_size(&self) -> usize {
+        self.pool_size
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_not_shown() {
+        let config = Config::from_url("postgres://u:hidden@127.0.0.1:1/d", 2).unwrap();
+        assert!(!format!("{config:?}").contains("hidden"));
+    }
+
+    #[test]
+    fn options_of_the_url_win() {
+        let url = "postgres://u@127.0.0.1:1/d?options=-c%20lock_timeout%3D1";
+        let config = Config::from_url(url, 2).unwrap();
+        let options = config.session.get_options().unwrap();
+        assert!(options.ends_with("-c lock_timeout=1"), "{options}");
+        assert!(
+            options.starts_with("-c statement_timeout=30000"),
+            "{options}"
+        );
+    }
+
+    #[test]
+    fn a_malformed_url_is_a_fault_among_others() {
+        let mut env = Environment::from_pairs([
+            ("BREWLINE_POSTGRES_URL", "postgres://u@h:notaport/d"),
+            ("BREWLINE_POSTGRES_POOL_SIZE", "many"),
+        ]);
+        let config = Config::read(&mut env);
+        let faults = env.finish(config).unwrap_err().to_string();
+        assert!(faults.contains("BREWLINE_POSTGRES_POOL_SIZE"), "{faults}");
+    }
+}

@@ -1,0 +1,265 @@
+use std::fmt;
+use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use deadpool_postgres::{
+    ClientWrapper, Manager, ManagerConfig, Object, PoolError, RecyclingMethod,
+};
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{NoTls, Row};
+
+use crate::{Config, Error, Transaction};
+
+/// A bounded set of connections to one database. Cloning shares it.
+#[derive(Clone)]
+pub struct Pool {
+    inner: deadpool_postgres::Pool,
+    acquire_timeout: Duration,
+    answer_timeout: Duration,
+}
+
+/// One connection, lent by the pool; it goes back when dropped, unless it turned out broken.
+pub struct Connection {
+    // Present until dropped; an option only so that `drop` can take it out of the pool.
+    lent: Option<Object>,
+    health: Health,
+}
+
+/// What was noticed about a connection while it was used.
+pub(crate) struct Health {
+    broken: AtomicBool,
+    answer_timeout: Duration,
+}
+
+// === impl Pool ===
+
+impl Pool {
+    /// A pool that opens connections when they are asked for: nothing is contacted yet.
+    #[must_use]
+    #[allow(
+        clippy::missing_panics_doc,
+        reason = "it cannot: the one fault the builder knows is a timeout without a runtime"
+    )]
+    pub fn new(config: &Config) -> Self {
+        // `Fast` looks only whether the socket is closed: a round trip per loan would double the
+        // cost of small transactions. Whoever meets a broken connection evicts it (see `Health`).
+        let recycling = ManagerConfig {
+            recycling_method: RecyclingMethod::Fast,
+        };
+        let manager = Manager::from_config(config.session.clone(), NoTls, recycling);
+        let inner = deadpool_postgres::Pool::builder(manager)
+            .max_size(config.pool_size)
+            .wait_timeout(Some(config.acquire_timeout))
+            .create_timeout(Some(config.acquire_timeout))
+            .runtime(deadpool_postgres::Runtime::Tokio1)
+            .build()
+            .expect("a pool with a runtime may have timeouts");
+        Self {
+            inner,
+            acquire_timeout: config.acquire_timeout,
+            answer_timeout: config.answer_timeout,
+        }
+    }
+
+    /// Lends a connection, waiting a bounded time for a free one.
+    ///
+    /// # Errors
+    /// [`Error::Exhausted`] when none was free in time, [`Error::Connect`] when none could be opened.
+    pub async fn get(&self) -> Result<Connection, Error> {
+        let lent = self.inner.get().await.map_err(|error| match error {
+            PoolError::Backend(error) => Error::Connect(error),
+            PoolError::Timeout(_)
+            | PoolError::Closed
+            | PoolError::NoRuntimeSpecified
+            | PoolError::PostCreateHook(_) => Error::Exhausted(self.acquire_timeout),
+        })?;
+        Ok(Connection {
+            lent: Some(lent),
+            health: Health {
+                broken: AtomicBool::new(false),
+                answer_timeout: self.answer_timeout,
+            },
+        })
+    }
+
+    /// Whether the database takes writes, for readiness: `select 1` is green on a standby too.
+    ///
+    /// # Errors
+    /// [`Error::ReadOnly`] when it does not; any other when it cannot be asked.
+    pub async fn check_writable(&self) -> Result<(), Error> {
+        let connection = self.get().await?;
+        let row = connection
+            .query_one(
+                "select current_setting('transaction_read_only') = 'on'",
+                &[],
+            )
+            .await?;
+        if row.try_get::<_, bool>(0)? {
+            return connection.health.note(Err(Error::ReadOnly));
+        }
+        Ok(())
+    }
+
+    /// Closes all connections; those lent are closed when they come back.
+    pub fn close(&self) {
+        self.inner.close();
+    }
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let status = self.inner.status();
+        f.debug_struct("Pool")
+            .field("open", &status.size)
+            .field("free", &status.available)
+            .field("max", &status.max_size)
+            .finish_non_exhaustive()
+    }
+}
+
+// === impl Connection ===
+
+impl Connection {
+    /// All rows.
+    ///
+    /// # Errors
+    /// When the statement fails or the database does not answer.
+    pub async fn query(
+        &self,
+        sql: &'static str,
+        params: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, Error> {
+        let client = self.client();
+        let run = async {
+            client
+                .query(&client.prepare_cached(sql).await?, params)
+                .await
+        };
+        self.health.watch(run).await
+    }
+
+    /// The one row there must be.
+    ///
+    /// # Errors
+    /// When the statement fails, the database does not answer, or there is not exactly one row.
+    pub async fn query_one(
+        &self,
+        sql: &'static str,
+        params: &[&(dyn ToSql + Sync)],
+    ) -> Result<Row, Error> {
+        let client = self.client();
+        let run = async {
+            client
+                .query_one(&client.prepare_cached(sql).await?, params)
+                .await
+        };
+        self.health.watch(run).await
+    }
+
+    /// The row there may be.
+    ///
+    /// # Errors
+    /// When the statement fails, the database does not answer, or there are several rows.
+    pub async fn query_opt(
+        &self,
+        sql: &'static str,
+        params: &[&(dyn ToSql + Sync)],
+    ) -> Result<Option<Row>, Error> {
+        let client = self.client();
+        let run = async {
+            client
+                .query_opt(&client.prepare_cached(sql).await?, params)
+                .await
+        };
+        self.health.watch(run).await
+    }
+
+    /// Runs a statement and says how many rows it touched.
+    ///
+    /// # Errors
+    /// When the statement fails or the database does not answer.
+    pub async fn execute(
+        &self,
+        sql: &'static str,
+        params: &[&(dyn ToSql + Sync)],
+    ) -> Result<u64, Error> {
+        let client = self.client();
+        let run = async {
+            client
+                .execute(&client.prepare_cached(sql).await?, params)
+                .await
+        };
+        self.health.watch(run).await
+    }
+
+    /// Runs several statements without parameters, such as a schema. Never give it text that came
+    /// from outside.
+    ///
+    /// # Errors
+    /// When a statement fails or the database does not answer.
+    pub async fn batch_execute(&self, sql: &str) -> Result<(), Error> {
+        self.health.watch(self.client().batch_execute(sql)).await
+    }
+
+    /// Begins a transaction (read committed). Dropping this future or the transaction rolls back.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn transaction(&mut self) -> Result<Transaction<'_>, Error> {
+        let Self { lent, health } = self;
+        let client = lent
+            .as_mut()
+            .expect("a connection is present until it is dropped");
+        let begun = health.watch(client.transaction()).await?;
+        Ok(Transaction::new(begun, health))
+    }
+
+    fn client(&self) -> &ClientWrapper {
+        self.lent
+            .as_ref()
+            .expect("a connection is present until it is dropped")
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        if !self.health.broken.load(Ordering::Relaxed) {
+            return;
+        }
+        // Taken out of the pool, the client closes its socket, and with it the server's session.
+        if let Some(broken) = self.lent.take() {
+            drop(Object::take(broken));
+        }
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection").finish_non_exhaustive()
+    }
+}
+
+// === impl Health ===
+
+impl Health {
+    /// Waits for an answer, within bounds, and remembers an error after which the connection must
+    /// not be used again.
+    pub(crate) async fn watch<T>(
+        &self,
+        run: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, Error> {
+        let answer = tokio::time::timeout(self.answer_timeout, run).await;
+        self.note(match answer {
+            Ok(answer) => answer.map_err(Error::from),
+            Err(_) => Err(Error::Unanswered(self.answer_timeout)),
+        })
+    }
+
+    fn note<T>(&self, answer: Result<T, Error>) -> Result<T, Error> {
+        if answer.as_ref().is_err_and(Error::is_breaking) {
+            self.broken.store(true, Ordering::Relaxed);
+        }
+        answer
+    }
+}
