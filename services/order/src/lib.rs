@@ -1,1 +1,4 @@
-//! brewline-order
+//! The service `order`: event-sourced orders, customers, the checkout saga.
+
+pub mod outbound;
+pub mod signals;

@@ -1,0 +1,75 @@
+//! What this service tells the outside about itself: its metrics, by name.
+
+use std::sync::LazyLock;
+
+use brewline_telemetry::metrics::{self, Counter, EncodeLabelSet, Family, Gauge, Histogram};
+
+/// Orders accepted: durable and answered.
+pub static PLACED: LazyLock<Counter> = LazyLock::new(|| {
+    metrics::register(
+        "brewline_orders_placed",
+        "Orders accepted",
+        Counter::default(),
+    )
+});
+
+/// Requests to place an order that were answered with a "no", by reason.
+pub static REFUSED: LazyLock<Family<Reason, Counter>> = LazyLock::new(|| {
+    metrics::register(
+        "brewline_orders_refused",
+        "Requests to place an order that were refused, by reason",
+        Family::default(),
+    )
+});
+
+/// How many orders one transaction placed.
+pub static PLACE_BATCH: LazyLock<Histogram> = LazyLock::new(|| {
+    metrics::register(
+        "brewline_place_batch_orders",
+        "Orders placed by one transaction",
+        metrics::histogram_items(),
+    )
+});
+
+/// How long a request waited for its transaction to end, from its arrival in the queue.
+pub static PLACE_SECONDS: LazyLock<Histogram> = LazyLock::new(|| {
+    metrics::register(
+        "brewline_place_seconds",
+        "Time from a request's arrival in the queue to its answer",
+        metrics::histogram_seconds(),
+    )
+});
+
+/// Requests in the queue.
+pub static PLACE_QUEUED: LazyLock<Gauge> = LazyLock::new(|| {
+    metrics::register(
+        "brewline_place_queue_orders",
+        "Requests to place an order that wait for a transaction",
+        Gauge::default(),
+    )
+});
+
+/// Commits whose outcome had to be asked for.
+pub static COMMIT_UNKNOWN: LazyLock<Counter> = LazyLock::new(|| {
+    metrics::register(
+        "brewline_place_commits_unknown",
+        "Commits whose answer was lost and whose outcome was read from the idempotency keys",
+        Counter::default(),
+    )
+});
+
+/// The revision of the catalogue that orders are priced from.
+pub static CATALOGUE_REVISION: LazyLock<Gauge> = LazyLock::new(|| {
+    metrics::register(
+        "brewline_catalogue_copy_revision",
+        "Revision of the copy of the catalogue held in memory",
+        Gauge::default(),
+    )
+});
+
+/// Why a request was refused; one of a fixed list.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Reason {
+    /// The reason's code, such as `unknown-store`.
+    pub reason: &'static str,
+}
