@@ -1,0 +1,69 @@
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::watch;
+
+/// How far the consumers of this process are; shared by them, the operator's API, and whoever waits
+/// for a consistency token. Cloning shares it.
+#[derive(Clone)]
+pub struct Monitor(Arc<Shared>);
+
+struct Shared {
+    owned: Mutex<BTreeMap<Place, Lag>>,
+    commits: watch::Sender<u64>,
+}
+
+/// A consumer in a partition.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// The consumer.
+    pub consumer: String,
+    /// The topic.
+    pub topic: String,
+    /// The partition.
+    pub partition: i32,
+}
+
+/// How far behind the owner of a partition is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lag {
+    /// The next offset to be handled.
+    pub next_offset: i64,
+    /// The log's end when last seen.
+    pub end_offset: i64,
+    /// How old the next record is, in milliseconds; 0 when there is none.
+    pub behind_ms: i64,
+}
+
+// === impl Monitor ===
+
+impl Default for Monitor {
+    fn default() -> Self {
+        Self(Arc::new(Shared {
+            owned: Mutex::default(),
+            commits: watch::Sender::new(0),
+        }))
+    }
+}
+
+impl Monitor {
+    /// The partitions this process owns now.
+    #[must_use]
+    pub fn owned(&self) -> BTreeMap<Place, Lag> {
+        let owned = self.0.owned.lock().unwrap_or_else(PoisonError::into_inner);
+        owned.clone()
+    }
+
+    /// Changes each time a consumer of this process has committed.
+    #[must_use]
+    pub fn commits(&self) -> watch::Receiver<u64> {
+        self.0.commits.subscribe()
+    }
+}
+
+impl fmt::Debug for Monitor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Monitor").finish_non_exhaustive()
+    }
+}
