@@ -9,6 +9,7 @@ mod envelope;
 mod idempotency_key;
 mod ids;
 mod money;
+mod saga;
 #[cfg(feature = "system")]
 pub mod system;
 mod timestamp;
@@ -19,6 +20,7 @@ pub use envelope::Envelope;
 pub use idempotency_key::{IdempotencyKey, InvalidIdempotencyKey};
 pub use ids::{CustomerId, InvalidId, OrderId, ProductId, StoreId};
 pub use money::{Currency, InvalidCurrency, Money, MoneyError};
+pub use saga::{Reaction, Saga};
 pub use timestamp::Timestamp;
 pub use traceparent::{InvalidTraceParent, TraceParent};
 

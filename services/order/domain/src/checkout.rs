@@ -24,7 +24,7 @@ mod state;
 
 use std::time::Duration;
 
-use brewline_kernel::Timestamp;
+use brewline_kernel::{Saga, Timestamp};
 
 pub use self::react::{begin, react};
 pub use self::state::{Call, Effect, Money, PaymentStatus, Phase, Stock};
@@ -223,14 +223,30 @@ pub enum CheckoutAction {
 }
 
 /// A new state and what it wants done.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reaction {
-    /// The state after the event.
-    pub state: CheckoutState,
-    /// The phases gone through, in order; empty when the phase stayed. The last is the state's.
-    pub path: Vec<Phase>,
-    /// What is to be done, in this order.
-    pub actions: Vec<CheckoutAction>,
+pub type Reaction = brewline_kernel::Reaction<CheckoutState, Phase, CheckoutAction>;
+
+/// The checkout as a [`Saga`], for whatever drives sagas.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Checkout {
+    /// How long each thing may take.
+    pub policy: Policy,
+}
+
+// === impl Checkout ===
+
+impl Saga for Checkout {
+    type State = CheckoutState;
+    type Phase = Phase;
+    type Event = CheckoutEvent;
+    type Action = CheckoutAction;
+
+    fn react(&self, state: &CheckoutState, event: &CheckoutEvent, now: Timestamp) -> Reaction {
+        react(&self.policy, state, event, now)
+    }
+
+    fn phase(state: &CheckoutState) -> Phase {
+        state.phase
+    }
 }
 
 // === impl Policy ===

@@ -1,0 +1,1 @@
+//! Three proofs that every saga must pass.
