@@ -1,1 +1,52 @@
-//! brewline-sandbox
+//! The outside world of the demo: a card processor with a ledger of its own, that can be told to
+//! misbehave.
+//!
+//! ```text
+//!  inbound::http ──► app::Desk ──queue──► app::clerk (one thread) ──► outbound::journal (file)
+//!        │ misbehave?                      decides by the domain's Ledger
+//!        └► inbound::door (connections that can be reset or refused)
+//! ```
+//!
+//! The clerk takes whatever has queued up, decides it, writes all new entries, syncs the file **once**,
+//! and only then answers: an answer is a promise that survives a power cut.
+
+mod app;
+mod config;
+mod error;
+mod inbound;
+mod outbound;
+mod signals;
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use brewline_kernel::system::{SystemClock, SystemIds};
+use brewline_server::Context;
+
+pub use app::{Desk, World};
+pub use config::{Config, read};
+pub use error::Error;
+pub use inbound::{Door, router};
+pub use outbound::{Journal, JournalError};
+
+/// Starts the service; it goes on in the context's tasks.
+///
+/// # Errors
+/// When the journal cannot be used or an address cannot be bound.
+pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
+    let gate = context.health().gate("journal");
+    let (journal, ledger) = Journal::open(&config.data_dir).context("open the journal")?;
+    tracing::info!(entries = ledger.last(), "ledger rebuilt from the journal");
+    let (desk, clerk) = app::employ(journal, ledger, Arc::new(SystemClock), Arc::new(SystemIds))?;
+    context.spawn("clerk", clerk);
+    let world = World::new(desk, config.key_lifetime, context.shutdown());
+    let door = Door::bind(config.listen, world.closed()).await?;
+    tracing::info!(listen = %config.listen, "card processor is open");
+    context.spawn("http", inbound::serve(door, world.clone()));
+    if let Some(control) = config.control_listen {
+        let door = Door::bind(control, World::never_closed()).await?;
+        context.spawn("control", inbound::serve(door, world));
+    }
+    gate.open();
+    Ok(())
+}

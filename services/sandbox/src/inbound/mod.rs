@@ -1,0 +1,14 @@
+//! How the world calls us: the card processor's API, and the switches of its misbehaviour.
+
+mod behaviour;
+mod body;
+mod door;
+mod find;
+mod money;
+mod problem;
+mod serve;
+mod views;
+
+pub use door::Door;
+pub use serve::router;
+pub(crate) use serve::serve;
