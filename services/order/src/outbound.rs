@@ -1,4 +1,8 @@
-//! We call the world: all SQL of this service, and the bytes of its events.
+//! We call the world: all SQL of this service, the bytes of its events, payment.
 
+pub mod catalogue_store;
+pub mod customer_store;
 pub mod event_codec;
+pub mod idempotency_store;
+pub mod saga_store;
 pub mod store;

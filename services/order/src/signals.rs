@@ -73,3 +73,15 @@ pub struct Reason {
     /// The reason's code, such as `unknown-store`.
     pub reason: &'static str,
 }
+
+/// Counts a refusal.
+pub fn refused(reason: &'static str) {
+    REFUSED.get_or_create(&Reason { reason }).inc();
+}
+
+/// Notes how many orders one transaction placed; none is no batch.
+pub fn place_batch(orders: usize) {
+    if let Some(orders) = u32::try_from(orders).ok().filter(|orders| *orders > 0) {
+        PLACE_BATCH.observe(f64::from(orders));
+    }
+}

@@ -1,0 +1,125 @@
+//! The settings of this service.
+
+use std::net::SocketAddr;
+
+use brewline_config::{Environment, Variable};
+use brewline_messaging::{ConsumerSettings, RelaySettings};
+use {brewline_kafka as kafka, brewline_postgres as postgres};
+
+const GRPC_LISTEN: Variable = Variable {
+    name: "BREWLINE_GRPC_LISTEN",
+    default: Some("127.0.0.1:0"),
+    help: "Where gRPC is served. Loopback and any free port unless told otherwise: only the gateway \
+           and operators call it.",
+};
+
+const PAYMENT_URL: Variable = Variable {
+    name: "BREWLINE_PAYMENT_URL",
+    default: None,
+    help: "Where payment serves gRPC: http://host:port, or file:///path/endpoints.json#payment.",
+};
+
+const PLACE_QUEUE_ORDERS_MAX: Variable = Variable {
+    name: "BREWLINE_PLACE_QUEUE_ORDERS_MAX",
+    default: Some("2048"),
+    help: "Orders that may wait for a transaction. 2048: about a second's worth at full load; who \
+           comes later is told to come again rather than kept waiting.",
+};
+
+const PLACE_BATCH_ORDERS_MAX: Variable = Variable {
+    name: "BREWLINE_PLACE_BATCH_ORDERS_MAX",
+    default: Some("256"),
+    help: "Orders one transaction places. 256: beyond that a commit's cost is shared by enough, and \
+           more would only make the first one wait.",
+};
+
+const PLACE_WORKERS: Variable = Variable {
+    name: "BREWLINE_PLACE_WORKERS",
+    default: Some("2"),
+    help: "Transactions that place orders at the same time. 2: one gathers while the other's commit \
+           waits for the disk.",
+};
+
+/// How this instance runs.
+#[derive(Debug)]
+pub struct Config {
+    /// Where gRPC is served.
+    pub grpc_listen: SocketAddr,
+    /// The service's own database.
+    pub postgres: postgres::Config,
+    /// The log.
+    pub kafka: kafka::Config,
+    /// How the outbox is published.
+    pub relay: RelaySettings,
+    /// How events are consumed.
+    pub consumer: ConsumerSettings,
+    /// Where payment serves gRPC.
+    pub payment_url: String,
+    /// How orders are placed.
+    pub place: PlaceLimits,
+}
+
+/// The limits of placing orders.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PlaceLimits {
+    /// Orders that may wait.
+    pub queue_orders_max: usize,
+    /// Orders one transaction places.
+    pub batch_orders_max: usize,
+    /// Transactions at the same time.
+    pub workers: usize,
+}
+
+/// Reads the settings.
+pub fn read(env: &mut Environment) -> Option<Config> {
+    let grpc_listen = env.read(&GRPC_LISTEN);
+    let postgres = postgres::Config::read(env);
+    let kafka = kafka::Config::read(env);
+    let relay = RelaySettings::read(env, crate::outbound::store::SOURCE);
+    let consumer = ConsumerSettings::read(env);
+    let payment_url = env.read(&PAYMENT_URL);
+    let place = PlaceLimits::read(env);
+    Some(Config {
+        grpc_listen: grpc_listen?,
+        postgres: postgres?,
+        kafka: kafka?,
+        relay: relay?,
+        consumer: consumer?,
+        payment_url: payment_url?,
+        place: place?,
+    })
+}
+
+// === impl PlaceLimits ===
+
+impl PlaceLimits {
+    fn read(env: &mut Environment) -> Option<Self> {
+        let queue_orders_max = positive(env, &PLACE_QUEUE_ORDERS_MAX);
+        let batch_orders_max = positive(env, &PLACE_BATCH_ORDERS_MAX);
+        let workers = positive(env, &PLACE_WORKERS);
+        Some(Self {
+            queue_orders_max: queue_orders_max?,
+            batch_orders_max: batch_orders_max?,
+            workers: workers?,
+        })
+    }
+}
+
+impl Default for PlaceLimits {
+    fn default() -> Self {
+        Self {
+            queue_orders_max: 2_048,
+            batch_orders_max: 256,
+            workers: 2,
+        }
+    }
+}
+
+fn positive(env: &mut Environment, variable: &Variable) -> Option<usize> {
+    let number = env.read::<usize>(variable)?;
+    if number == 0 {
+        env.fault(format!("{} is 0: it must be at least 1", variable.name));
+        return None;
+    }
+    Some(number)
+}
