@@ -1,0 +1,5 @@
+//! We call the world: the database, the card processor, and (through the outbox) the log.
+
+pub mod event_codec;
+pub mod processor;
+pub mod store;

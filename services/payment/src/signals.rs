@@ -1,0 +1,100 @@
+//! What this service tells the outside about itself: its metrics, by name.
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use brewline_payment_domain::{Answer, Call, Event, Kind, Outcome};
+use brewline_telemetry::metrics::{self, Counter, Family, Histogram};
+
+use crate::outbound::store::event_name;
+
+/// Label names with their values.
+type Labels<const N: usize> = [(&'static str, &'static str); N];
+
+/// A histogram for each set of labels.
+type Histograms<const N: usize> = Family<Labels<N>, Histogram, fn() -> Histogram>;
+
+static COMMANDS: LazyLock<Family<Labels<2>, Counter>> = LazyLock::new(|| {
+    metrics::register(
+        "brewline_payment_commands",
+        "Commands answered, by kind and outcome",
+        Family::default(),
+    )
+});
+
+static EVENTS: LazyLock<Family<Labels<1>, Counter>> = LazyLock::new(|| {
+    metrics::register(
+        "brewline_payment_events",
+        "What happened to orders' money",
+        Family::default(),
+    )
+});
+
+static REQUEST_SECONDS: LazyLock<Histograms<2>> = LazyLock::new(|| {
+    metrics::register(
+        "brewline_processor_request_seconds",
+        "Time a request to the card processor took, by call and answer",
+        Family::new_with_constructor(metrics::histogram_seconds),
+    )
+});
+
+static BATCH: LazyLock<Histograms<1>> = LazyLock::new(|| {
+    metrics::register(
+        "brewline_payment_batch_rows",
+        "Rows recorded by one transaction, by stage",
+        Family::new_with_constructor(metrics::histogram_items),
+    )
+});
+
+/// Counts an answered command.
+pub(crate) fn answered(kind: Kind, outcome: &Outcome) {
+    let outcome = match outcome {
+        Outcome::Done { .. } => "done",
+        Outcome::Declined { .. } => "declined",
+        Outcome::Unknown { .. } => "unknown",
+        Outcome::Refused { .. } => "refused",
+    };
+    let labels = [("kind", kind.as_str()), ("outcome", outcome)];
+    COMMANDS.get_or_create(&labels).inc();
+}
+
+/// Counts what happened.
+pub(crate) fn happened(event: &Event) {
+    EVENTS.get_or_create(&[("event", event_name(event))]).inc();
+}
+
+/// Times a request to the processor.
+pub(crate) fn asked(call: &Call, answer: &Answer, took: Duration) {
+    let labels = [("call", call_name(call)), ("answer", answer_name(answer))];
+    REQUEST_SECONDS
+        .get_or_create(&labels)
+        .observe(took.as_secs_f64());
+}
+
+/// Measures a batch.
+pub(crate) fn batch(stage: &'static str, rows: usize) {
+    let rows = u32::try_from(rows).unwrap_or(u32::MAX);
+    BATCH
+        .get_or_create(&[("stage", stage)])
+        .observe(f64::from(rows));
+}
+
+const fn call_name(call: &Call) -> &'static str {
+    match call {
+        Call::Authorise { .. } => "authorise",
+        Call::Capture { .. } => "capture",
+        Call::Void { .. } => "void",
+        Call::Refund { .. } => "refund",
+        Call::FindByReference => "find",
+    }
+}
+
+const fn answer_name(answer: &Answer) -> &'static str {
+    match answer {
+        Answer::Authorised { .. } | Answer::Accepted => "done",
+        Answer::Declined { .. } => "declined",
+        Answer::Refused { .. } => "refused",
+        Answer::Found(_) => "found",
+        Answer::Unknown { .. } => "unknown",
+    }
+}
