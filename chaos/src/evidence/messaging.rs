@@ -1,0 +1,205 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use brewline_postgres::{Connection, Error, Instant, Row};
+use uuid::Uuid;
+
+/// One event on its way out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutboxRow {
+    /// The event's id.
+    pub id: Uuid,
+    /// The topic it goes to.
+    pub topic: String,
+    /// The subject it is about.
+    pub subject: String,
+    /// The subject's version.
+    pub version: i64,
+    /// The digest of its body.
+    pub body: u64,
+    /// The relay slot.
+    pub slot: i16,
+    /// Its position in the slot.
+    pub position: i64,
+    /// How long before reading it was written, in seconds.
+    pub age_seconds: i64,
+}
+
+/// A relay slot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Slot {
+    /// Its number.
+    pub slot: i16,
+    /// How often it has changed hands.
+    pub epoch: i64,
+    /// Everything up to here is said to be in the log.
+    pub watermark: i64,
+}
+
+/// How far a consumer is in one partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// The consumer.
+    pub consumer: String,
+    /// The topic.
+    pub topic: String,
+    /// The partition.
+    pub partition: i32,
+    /// How often it has changed hands.
+    pub epoch: i64,
+    /// The next offset to be handled.
+    pub next_offset: i64,
+}
+
+/// The last version of a subject that a consumer applied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InboxRow {
+    /// The version.
+    pub version: i64,
+    /// The event that carried it.
+    pub event_id: Uuid,
+}
+
+/// A record given up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// The consumer that gave it up.
+    pub consumer: String,
+    /// The subject behind which later records wait.
+    pub subject: String,
+    /// Whether nobody has decided on it yet.
+    pub open: bool,
+}
+
+/// One service's message tables.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Messaging {
+    /// What was to be published.
+    pub outbox: Vec<OutboxRow>,
+    /// The relay's slots.
+    pub slots: Vec<Slot>,
+    /// How far each consumer is.
+    pub positions: Vec<Position>,
+    /// By consumer, topic and subject.
+    pub inbox: BTreeMap<(String, String, String), InboxRow>,
+    /// Records given up.
+    pub dead_letters: Vec<DeadLetter>,
+    /// Consumer and subject of every key that waits.
+    pub parked: BTreeSet<(String, String)>,
+}
+
+// === impl Messaging ===
+
+impl Messaging {
+    pub(super) async fn read(db: &Connection) -> Result<Self, Error> {
+        Ok(Self {
+            outbox: outbox(db).await?,
+            slots: slots(db).await?,
+            positions: positions(db).await?,
+            inbox: inbox(db).await?,
+            dead_letters: dead_letters(db).await?,
+            parked: parked(db).await?,
+        })
+    }
+}
+
+pub(super) async fn slots(db: &Connection) -> Result<Vec<Slot>, Error> {
+    let sql = "select slot, epoch, watermark from relay_slot order by slot";
+    let rows = db.query(sql, &[]).await?;
+    Ok(rows
+        .iter()
+        .map(|row| Slot {
+            slot: row.get(0),
+            epoch: row.get(1),
+            watermark: row.get(2),
+        })
+        .collect())
+}
+
+async fn outbox(db: &Connection) -> Result<Vec<OutboxRow>, Error> {
+    let sql = "select id, topic, aggregate_id, version, coalesce(payload, ''), slot, position,
+                      extract(epoch from now() - occurred_at)::bigint
+               from outbox_record order by slot, position";
+    Ok(outbox_rows(&db.query(sql, &[]).await?))
+}
+
+/// The rows of these events, whatever their position.
+pub(super) async fn rows_of(db: &Connection, events: &[Uuid]) -> Result<Vec<OutboxRow>, Error> {
+    let sql = "select id, topic, aggregate_id, version, coalesce(payload, ''), slot, position,
+                      extract(epoch from now() - occurred_at)::bigint
+               from outbox_record where id = any($1)";
+    Ok(outbox_rows(&db.query(sql, &[&events]).await?))
+}
+
+fn outbox_rows(rows: &[Row]) -> Vec<OutboxRow> {
+    rows.iter()
+        .map(|row| OutboxRow {
+            id: row.get(0),
+            topic: row.get(1),
+            subject: row.get(2),
+            version: row.get(3),
+            body: super::digest(row.get(4)),
+            slot: row.get(5),
+            position: row.get(6),
+            age_seconds: row.get(7),
+        })
+        .collect()
+}
+
+async fn positions(db: &Connection) -> Result<Vec<Position>, Error> {
+    let sql = "select consumer, topic, partition, epoch, next_offset from consumer_position";
+    let rows = db.query(sql, &[]).await?;
+    Ok(rows
+        .iter()
+        .map(|row| Position {
+            consumer: row.get(0),
+            topic: row.get(1),
+            partition: row.get(2),
+            epoch: row.get(3),
+            next_offset: row.get(4),
+        })
+        .collect())
+}
+
+async fn inbox(db: &Connection) -> Result<BTreeMap<(String, String, String), InboxRow>, Error> {
+    let sql = "select consumer, topic, subject, version, event_id from inbox";
+    let rows = db.query(sql, &[]).await?;
+    Ok(rows
+        .iter()
+        .map(|row| {
+            let key = (row.get(0), row.get(1), row.get(2));
+            (
+                key,
+                InboxRow {
+                    version: row.get(3),
+                    event_id: row.get(4),
+                },
+            )
+        })
+        .collect())
+}
+
+async fn dead_letters(db: &Connection) -> Result<Vec<DeadLetter>, Error> {
+    let sql = "select consumer, subject, outcome = 'open' from dead_letter";
+    let rows = db.query(sql, &[]).await?;
+    Ok(rows
+        .iter()
+        .map(|row| DeadLetter {
+            consumer: row.get(0),
+            subject: row.get(1),
+            open: row.get(2),
+        })
+        .collect())
+}
+
+async fn parked(db: &Connection) -> Result<BTreeSet<(String, String)>, Error> {
+    let rows = db
+        .query("select consumer, subject from parked_key", &[])
+        .await?;
+    Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+}
+
+/// The instant a database's clock shows.
+pub(super) async fn clock(db: &Connection) -> Result<brewline_kernel::Timestamp, Error> {
+    let Instant(now) = db.query_one("select clock_timestamp()", &[]).await?.get(0);
+    Ok(now)
+}

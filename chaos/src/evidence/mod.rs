@@ -1,0 +1,105 @@
+//! What is on record after the fact, as plain data.
+//!
+//! Each source is read by itself, while the system may be running. Orders are therefore marked twice,
+//! before everything else is read and after it: an order is judged only when both marks say "closed"
+//! and are equal, so that nothing of it changed in between. An order that stays open is judged by its
+//! age alone.
+
+mod load;
+mod log;
+mod messaging;
+mod orders;
+mod payments;
+mod processor;
+mod stock;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use brewline_kernel::Timestamp;
+use uuid::Uuid;
+
+use crate::history::History;
+
+pub use load::{Sources, collect};
+pub use log::{LogRecord, topics};
+pub use messaging::{DeadLetter, InboxRow, Messaging, OutboxRow, Position, Slot};
+pub use orders::{IdempotencyKey, Mark, Order, OrderEvent, Orders, SagaEntry};
+pub use payments::{Operation, Posting};
+pub use processor::{LedgerEntry, LedgerKind};
+pub use stock::{Level, Movement, Reservation, StockBooks};
+
+/// Everything that was read. A source that could not be read is an `Err` with the reason: the
+/// invariants that need it are then `unknown`.
+#[derive(Debug)]
+pub struct Evidence {
+    /// The order database's clock when reading began.
+    pub now: Timestamp,
+    /// Orders placed before this instant are left out.
+    pub since: Timestamp,
+    /// The marks of all orders, before anything else was read.
+    pub before: Result<BTreeMap<Uuid, Mark>, String>,
+    /// The marks of all orders, after everything else was read.
+    pub after: Result<BTreeMap<Uuid, Mark>, String>,
+    /// The order service's tables.
+    pub orders: Result<Orders, String>,
+    /// The inventory service's tables.
+    pub stock: Result<StockBooks, String>,
+    /// The payment service's operations, by order.
+    pub operations: Result<BTreeMap<Uuid, Vec<Operation>>, String>,
+    /// The payment service's ledger.
+    pub postings: Result<Vec<Posting>, String>,
+    /// The card processor's own ledger.
+    pub processor: Result<Vec<LedgerEntry>, String>,
+    /// Each service's message tables.
+    pub messaging: BTreeMap<&'static str, Result<Messaging, String>>,
+    /// The relay slots of each service once more, after everything else.
+    pub slots_after: BTreeMap<&'static str, Result<Vec<Slot>, String>>,
+    /// Every record of every event topic, in the order of the log by partition.
+    pub log: Result<Vec<LogRecord>, String>,
+    /// What clients wrote down, where a journal was given.
+    pub history: Option<History>,
+    /// Whether healing was promised: a parked saga is then a failure.
+    pub healing_promised: bool,
+}
+
+// === impl Evidence ===
+
+impl Evidence {
+    /// The orders that can be judged whole: closed, and unchanged while the evidence was read.
+    #[must_use]
+    pub fn judged(&self) -> BTreeSet<Uuid> {
+        let (Ok(before), Ok(after)) = (&self.before, &self.after) else {
+            return BTreeSet::new();
+        };
+        let whole = |(id, mark): &(&Uuid, &Mark)| {
+            mark.closed && mark.placed_at >= self.since && after.get(*id) == Some(*mark)
+        };
+        before.iter().filter(whole).map(|(id, _)| *id).collect()
+    }
+
+    /// The orders that were open when reading began, with how they stood.
+    #[must_use]
+    pub fn open(&self) -> Vec<(Uuid, &Mark)> {
+        let (Ok(before), Ok(after)) = (&self.before, &self.after) else {
+            return Vec::new();
+        };
+        // One that closed while the evidence was read is not stuck.
+        let open = |(id, mark): &(&Uuid, &Mark)| {
+            !mark.closed && mark.placed_at >= self.since && after.get(*id) == Some(*mark)
+        };
+        before
+            .iter()
+            .filter(open)
+            .map(|(id, mark)| (*id, mark))
+            .collect()
+    }
+}
+
+/// Names a body, so that two copies can be compared without keeping either.
+#[must_use]
+pub fn digest(body: &[u8]) -> u64 {
+    // FNV-1a (Fowler, Noll, Vo): not against forgery, which is not what is looked for here.
+    body.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}

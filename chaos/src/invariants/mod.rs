@@ -1,0 +1,76 @@
+//! What must hold, whatever fails. One pure function each.
+
+mod books;
+mod clients;
+mod delivery;
+mod money;
+mod sagas;
+
+use crate::evidence::Evidence;
+use crate::verdict::{Finding, Judge, Report};
+
+/// An invariant: its id, its name, and how it is judged.
+type Invariant = (&'static str, &'static str, fn(&Evidence, Judge) -> Finding);
+
+/// All of them, in the order they are reported.
+const INVARIANTS: [Invariant; 13] = [
+    (
+        "I1",
+        "no acknowledged order lost",
+        clients::no_acknowledged_order_lost,
+    ),
+    ("I2", "no phantom order", clients::no_phantom_order),
+    ("I3", "no oversell", books::no_oversell),
+    (
+        "I4",
+        "reservations conserve stock",
+        books::reservations_conserve,
+    ),
+    ("I5", "no double charge", money::no_double_charge),
+    (
+        "I6",
+        "right amount for the right order",
+        money::right_amount,
+    ),
+    ("I8", "every saga ends in time", sagas::ends_in_time),
+    ("I9", "every saga takes a legal path", sagas::legal_path),
+    (
+        "I10",
+        "outbox and log agree",
+        delivery::outbox_and_log_agree,
+    ),
+    ("I11", "each event takes effect once", delivery::effect_once),
+    ("I12", "nothing skipped", delivery::nothing_skipped),
+    ("I14", "one key, one order", clients::one_key_one_order),
+    (
+        "I20",
+        "epochs never go down",
+        delivery::epochs_never_go_down,
+    ),
+];
+
+/// Judges all invariants.
+#[must_use]
+pub fn judge(evidence: &Evidence) -> Vec<Finding> {
+    INVARIANTS
+        .iter()
+        .map(|(id, name, judge)| judge(evidence, Judge::new(id, name)))
+        .collect()
+}
+
+/// Judges all invariants and reports.
+#[must_use]
+pub fn report(evidence: &Evidence, since: Option<String>) -> Report {
+    Report::new(since, judge(evidence))
+}
+
+/// Takes a piece of evidence, or ends the judgement as unknown.
+macro_rules! evidence {
+    ($judge:ident, $source:expr) => {
+        match &$source {
+            Ok(found) => found,
+            Err(why) => return $judge.unknown(why.clone()),
+        }
+    };
+}
+use evidence;

@@ -1,0 +1,132 @@
+//! An order's whole story, from every source, in the order of time.
+
+use brewline_kernel::Timestamp;
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::evidence::Evidence;
+
+/// One thing that happened to an order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Entry {
+    /// When, in microseconds since 1970. The clocks of one machine agree; those of several may not.
+    pub at_micros: i64,
+    /// Who says so: `order`, `checkout`, `log`, `stock`, `payment` or `card processor`.
+    pub source: &'static str,
+    /// What.
+    pub text: String,
+}
+
+/// Everything on record about `order`.
+#[must_use]
+pub fn of(all: &Evidence, order: Uuid) -> Vec<Entry> {
+    let mut entries = Vec::new();
+    order_and_checkout(all, order, &mut entries);
+    records(all, order, &mut entries);
+    stock(all, order, &mut entries);
+    money(all, order, &mut entries);
+    entries.sort_by_key(|entry| entry.at_micros);
+    entries
+}
+
+fn order_and_checkout(all: &Evidence, order: Uuid, entries: &mut Vec<Entry>) {
+    let Ok(orders) = &all.orders else { return };
+    for event in orders.events.get(&order).into_iter().flatten() {
+        let kind = short(&event.kind);
+        entries.push(entry(
+            event.at,
+            "order",
+            format!("{kind} (version {})", event.version),
+        ));
+    }
+    for step in orders.saga_log.get(&order).into_iter().flatten() {
+        let actions = if step.actions.is_empty() {
+            String::new()
+        } else {
+            format!("; {}", step.actions.join(", "))
+        };
+        let text = format!("{} → {} on {}{actions}", step.from, step.to, step.trigger);
+        entries.push(entry(step.at, "checkout", text));
+    }
+}
+
+fn records(all: &Evidence, order: Uuid, entries: &mut Vec<Entry>) {
+    let Ok(log) = &all.log else { return };
+    let subject = order.to_string();
+    for record in log.iter().filter(|record| record.subject == subject) {
+        let (topic, partition, offset) = (record.topic, record.partition, record.offset);
+        let text = format!(
+            "{} version {} at {topic}/{partition}/{offset}, event {}, relay epoch {}",
+            record.kind, record.version, record.id, record.epoch
+        );
+        entries.push(entry(record.at, "log", text));
+    }
+}
+
+fn stock(all: &Evidence, order: Uuid, entries: &mut Vec<Entry>) {
+    let Ok(books) = &all.stock else { return };
+    for movement in books
+        .ledger
+        .iter()
+        .filter(|movement| movement.order == Some(order))
+    {
+        let stock = books
+            .levels
+            .get(&movement.stock_id)
+            .map_or("?", |level| level.name.as_str());
+        let text = format!(
+            "{} of {stock}: on hand {:+} = {}, reserved {:+} = {}",
+            movement.kind,
+            movement.on_hand.0,
+            movement.on_hand.1,
+            movement.reserved.0,
+            movement.reserved.1
+        );
+        entries.push(entry(movement.at, "stock", text));
+    }
+}
+
+fn money(all: &Evidence, order: Uuid, entries: &mut Vec<Entry>) {
+    for posting in all
+        .postings
+        .iter()
+        .flatten()
+        .filter(|posting| posting.order == order)
+    {
+        let text = format!(
+            "{} ({:+} {})",
+            posting.event, posting.net_minor, posting.currency
+        );
+        entries.push(entry(posting.at, "payment", text));
+    }
+    for line in all
+        .processor
+        .iter()
+        .flatten()
+        .filter(|line| line.order() == Some(order))
+    {
+        let text = format!(
+            "{:?} of {} {}: {}, key {}",
+            line.kind, line.amount_minor, line.currency, line.status, line.key
+        );
+        entries.push(entry(instant(&line.at), "card processor", text));
+    }
+}
+
+fn entry(at: Timestamp, source: &'static str, text: String) -> Entry {
+    Entry {
+        at_micros: at.as_micros(),
+        source,
+        text,
+    }
+}
+
+fn instant(rfc3339: &str) -> Timestamp {
+    let parsed = rfc3339.parse::<jiff::Timestamp>();
+    Timestamp::from_micros(parsed.map_or(0, jiff::Timestamp::as_microsecond))
+}
+
+fn short(kind: &str) -> &str {
+    kind.rsplit('.').next().unwrap_or(kind)
+}
