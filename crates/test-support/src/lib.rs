@@ -1,1 +1,16 @@
-//! brewline-test-support
+//! What tests share: a database and topics per test, a clock turned by hand, waiting with a bound.
+//! A dev-dependency only.
+//!
+//! Servers are not started here: `./brewline test` does that and says where they are.
+
+mod clock;
+mod database;
+mod eventually;
+mod servers;
+mod topics;
+
+pub use clock::{ManualClock, SequentialIds};
+pub use database::TestDatabase;
+pub use eventually::{eventually, eventually_within};
+pub use servers::{kafka, postgres_url};
+pub use topics::TestTopics;
