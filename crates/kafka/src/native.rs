@@ -27,9 +27,11 @@ pub(crate) fn flush<C: ClientContext>(
 ) -> Result<(), KafkaError> {
     // SAFETY: the client is alive while it is borrowed, and the call is safe from any thread.
     let code = unsafe { sys::rd_kafka_flush(client.native_ptr(), millis(wait)) };
-    match Code::from(code) {
-        Code::NoError => Ok(()),
-        code => Err(KafkaError::Flush(code)),
+    let code = Code::from(code);
+    if code == Code::NoError {
+        Ok(())
+    } else {
+        Err(KafkaError::Flush(code))
     }
 }
 

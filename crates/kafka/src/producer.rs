@@ -120,6 +120,10 @@ impl Producer {
     ///
     /// # Errors
     /// [`Error::QueueFull`], or another when the record cannot be sent at all.
+    #[allow(
+        clippy::needless_pass_by_value,
+        reason = "a record is handed over: sending it twice is never meant"
+    )]
     pub fn send(&self, record: Record) -> Result<Delivery, Error> {
         let (report, delivery) = oneshot::channel();
         let headers = native_headers(&record.headers);

@@ -208,18 +208,18 @@ impl Connection {
     /// When the database does not answer.
     pub async fn transaction(&mut self) -> Result<Transaction<'_>, Error> {
         let Self { lent, health } = self;
-        let client = lent
-            .as_mut()
-            .expect("a connection is present until it is dropped");
+        let client = present(lent.as_mut());
         let begun = health.watch(client.transaction()).await?;
         Ok(Transaction::new(begun, health))
     }
 
     fn client(&self) -> &ClientWrapper {
-        self.lent
-            .as_ref()
-            .expect("a connection is present until it is dropped")
+        present(self.lent.as_ref())
     }
+}
+
+fn present<T>(lent: Option<T>) -> T {
+    lent.expect("a connection is present until it is dropped")
 }
 
 impl Drop for Connection {
