@@ -3,9 +3,7 @@ use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use deadpool_postgres::{
-    ClientWrapper, Manager, ManagerConfig, Object, PoolError, RecyclingMethod,
-};
+use deadpool_postgres::{Manager, ManagerConfig, Object, PoolError, RecyclingMethod};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{NoTls, Row};
 
@@ -213,7 +211,7 @@ impl Connection {
         Ok(Transaction::new(begun, health))
     }
 
-    fn client(&self) -> &ClientWrapper {
+    fn client(&self) -> &Object {
         present(self.lent.as_ref())
     }
 }

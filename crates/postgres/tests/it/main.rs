@@ -1,1 +1,5 @@
 //! Against a real PostgreSQL.
+
+mod listener;
+mod migrate;
+mod pool;
