@@ -1,0 +1,1 @@
+//! Through a real broker: orders' events in, stock's events out.

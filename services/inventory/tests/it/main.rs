@@ -1,0 +1,14 @@
+//! `inventory` on a real database and a real broker.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test may panic"
+)]
+
+mod adjustments;
+mod catalogue;
+mod end_to_end;
+mod migrations;
+mod reservations;
+mod shop;
