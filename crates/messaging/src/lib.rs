@@ -24,14 +24,22 @@
 //! [`inbox`]. The drivers beside them do what they are told, so that a simulator can drive the same
 //! decisions over a log and a store of its own.
 
+pub mod cloud_events;
 pub mod consumer;
 mod delivery;
 mod error;
+pub mod inbox;
+pub mod maintenance;
 mod monitor;
 mod outbox;
 mod progress;
 pub mod relay;
 mod settings;
+mod signals;
+
+use std::time::Duration;
+
+use brewline_kernel::Backoff;
 
 pub use consumer::{Connections, consume};
 pub use delivery::{ConsumerSpec, Delivery, Failure, Handler, TopicKind, TopicSpec};
@@ -44,3 +52,11 @@ pub use settings::{ConsumerSettings, RelaySettings};
 
 /// The tables of this crate, which each service copies as `migrations/0001_messaging.sql`.
 pub const SCHEMA: &str = include_str!("../schema/messaging.sql");
+
+/// How long relays and consumers wait between tries during an outage: short enough that nobody
+/// notices the end of it, long enough that a database coming up is not stormed.
+const OUTAGE_BACKOFF: Backoff =
+    match Backoff::new(Duration::from_millis(50), Duration::from_secs(2)) {
+        Ok(backoff) => backoff,
+        Err(_) => panic!("the first wait is not longer than the longest"),
+    };

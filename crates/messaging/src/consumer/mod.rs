@@ -1,5 +1,7 @@
 //! The consumer: one transaction a batch.
 
+pub mod core;
+
 use brewline_kafka as kafka;
 use brewline_postgres as postgres;
 use tokio_util::sync::CancellationToken;

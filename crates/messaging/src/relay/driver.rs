@@ -1,0 +1,389 @@
+//! Does for one slot what [`super::core`] decides: claims the lease, reads, sends, marks.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use brewline_failpoint as failpoint;
+use brewline_kafka as kafka;
+use brewline_kernel::system;
+use brewline_postgres as postgres;
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use tokio::sync::Notify;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use super::core::{Core, Limits, Send, Ticket};
+use super::lease::Lease;
+use super::store::{Claimed, Store};
+use crate::{Error, OUTAGE_BACKOFF, RelaySettings, signals};
+
+/// While rows keep coming, the watermark is written at most this often: a crash then repeats so much
+/// more, and the database is spared a write a batch.
+const MARK_EVERY: Duration = Duration::from_millis(50);
+/// How often the age of the oldest unsent row is looked up.
+const MEASURE_EVERY: Duration = Duration::from_secs(5);
+/// How long shutting down waits for Kafka to acknowledge what was sent.
+const DRAIN: Duration = Duration::from_secs(3);
+/// Positions that may still appear, in ranges; beyond, nothing new is read.
+const GAPS_MAX: usize = 10_000;
+
+/// The relay of one slot.
+pub(super) struct Slot {
+    pub(super) store: Store,
+    pub(super) producer: kafka::Producer,
+    pub(super) settings: RelaySettings,
+    pub(super) instance: String,
+    pub(super) wake: Arc<Notify>,
+    pub(super) shutdown: CancellationToken,
+}
+
+/// A slot while its lease is held.
+struct Holding<'a> {
+    slot: &'a Slot,
+    core: Core<kafka::Record>,
+    lease: Lease,
+    acks: FuturesUnordered<Ack>,
+    // Something may be there to read.
+    look: bool,
+    outages: u32,
+    looked_at: Instant,
+    marked_at: Instant,
+    measured_at: Instant,
+}
+
+/// The broker's answer to one send.
+struct Ack {
+    ticket: Ticket,
+    delivery: kafka::Delivery,
+}
+
+/// Why a lease is no longer held.
+enum End {
+    Fenced,
+    Shutdown,
+}
+
+// === impl Slot ===
+
+impl Slot {
+    /// Competes for the lease and works while it holds it.
+    pub(super) async fn run(self) -> Result<(), Error> {
+        let mut outages = 0;
+        while !self.shutdown.is_cancelled() {
+            let asked_at = Instant::now();
+            let wait = match self.store.claim(&self.instance, self.settings.lease).await {
+                Ok(Some(claimed)) => {
+                    outages = 0;
+                    self.hold(claimed, asked_at).await?;
+                    continue;
+                }
+                Ok(None) => {
+                    self.check_exists().await?;
+                    self.settings.poll
+                }
+                Err(error) => outage("claim a relay slot", error, &mut outages)?,
+            };
+            self.pause(wait).await;
+        }
+        Ok(())
+    }
+
+    async fn hold(&self, claimed: Claimed, asked_at: Instant) -> Result<(), Error> {
+        tracing::info!(
+            relay.slot = self.store.slot,
+            relay.epoch = claimed.epoch,
+            relay.watermark = claimed.watermark,
+            "holding the relay slot"
+        );
+        let mut holding = Holding::new(self, claimed, asked_at);
+        let end = holding.work().await;
+        match &end {
+            Ok(End::Shutdown) => holding.finish().await,
+            Ok(End::Fenced) => {
+                signals::RELAY_FENCED.inc();
+                tracing::warn!(
+                    relay.slot = self.store.slot,
+                    "another instance holds the relay slot"
+                );
+                self.producer.purge();
+            }
+            Err(_) => self.producer.purge(),
+        }
+        end.map(drop)
+    }
+
+    /// A slot that nobody made would be waited for for ever.
+    async fn check_exists(&self) -> Result<(), Error> {
+        match self.store.exists().await {
+            Ok(false) => Err(Error::UnknownSlot(self.store.slot)),
+            Ok(true) | Err(_) => Ok(()),
+        }
+    }
+
+    async fn pause(&self, wait: Duration) {
+        // Ending early is what the token is for.
+        drop(timeout(wait, self.shutdown.cancelled()).await);
+    }
+}
+
+// === impl Holding ===
+
+impl<'a> Holding<'a> {
+    fn new(slot: &'a Slot, claimed: Claimed, asked_at: Instant) -> Self {
+        let limits = Limits {
+            batch_rows: slot.settings.batch_rows,
+            unacked_rows_max: slot.settings.in_flight_rows_max,
+            gaps_max: GAPS_MAX,
+        };
+        Self {
+            slot,
+            core: Core::new(limits, claimed.watermark),
+            lease: Lease::new(claimed.epoch, slot.settings.lease, asked_at),
+            acks: FuturesUnordered::new(),
+            look: true,
+            outages: 0,
+            looked_at: asked_at,
+            marked_at: asked_at,
+            measured_at: asked_at,
+        }
+    }
+
+    async fn work(&mut self) -> Result<End, Error> {
+        while !self.slot.shutdown.is_cancelled() {
+            match self.turn().await {
+                Ok(None) => {}
+                Ok(Some(end)) => return Ok(end),
+                Err(Error::Postgres(error)) => {
+                    let wait = outage("relay", error, &mut self.outages)?;
+                    self.slot.pause(wait).await;
+                    self.look = true;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(End::Shutdown)
+    }
+
+    /// Marks what is acknowledged, reads and sends what is there, else waits.
+    async fn turn(&mut self) -> Result<Option<End>, Error> {
+        if self.mark_is_due() && !self.mark().await? {
+            return Ok(Some(End::Fenced));
+        }
+        self.measure().await?;
+        self.look |= self.looked_at.elapsed() >= self.slot.settings.poll;
+        if self.look && self.core.next_read().is_some() {
+            return self.read().await;
+        }
+        self.wait().await?;
+        Ok(None)
+    }
+
+    fn mark_is_due(&self) -> bool {
+        let idle = self.core.is_drained() && !self.look;
+        let due = idle || self.marked_at.elapsed() >= MARK_EVERY;
+        self.lease.is_renewal_due(Instant::now()) || (due && self.core.next_mark().is_some())
+    }
+
+    /// Writes the watermark and renews the lease. False when the slot has another holder.
+    async fn mark(&mut self) -> Result<bool, Error> {
+        failpoint::hit("relay.acked-before-mark");
+        let (mark, asked_at) = (self.core.mark(), Instant::now());
+        let store = &self.slot.store;
+        let xid = store
+            .mark(self.lease.epoch(), mark.watermark, self.slot.settings.lease)
+            .await?;
+        failpoint::hit("relay.marked");
+        let Some(xid) = xid else {
+            return Ok(false);
+        };
+        self.outages = 0;
+        self.marked_at = asked_at;
+        self.lease.renew(asked_at);
+        self.core.marked(mark, xid);
+        Ok(true)
+    }
+
+    async fn read(&mut self) -> Result<Option<End>, Error> {
+        let Some(read) = self.core.next_read() else {
+            return Ok(None);
+        };
+        self.looked_at = Instant::now();
+        let seen = self.slot.store.read(&read, self.lease.epoch()).await?;
+        self.outages = 0;
+        // A full read means that there is more; whatever comes later wakes us.
+        self.look = seen.rows.len() >= read.limit;
+        failpoint::hit("relay.read-before-send");
+        for send in self.core.rows(&read, seen.rows, seen.xmin) {
+            if !self.may_send().await? {
+                return Ok(Some(End::Fenced));
+            }
+            if !self.send(send)? {
+                break;
+            }
+        }
+        if !self.look {
+            self.slot.producer.hurry();
+        }
+        Ok(None)
+    }
+
+    /// Checks the lease on the monotonic clock. When it has passed (the process stood still), only
+    /// the database can tell whether it is still ours.
+    async fn may_send(&mut self) -> Result<bool, Error> {
+        if self.lease.is_valid(Instant::now()) {
+            return Ok(true);
+        }
+        match self.mark().await {
+            Ok(ours) => Ok(ours),
+            Err(error) => {
+                self.start_over();
+                Err(error)
+            }
+        }
+    }
+
+    /// Hands a row to the producer. False when sending has to start over.
+    fn send(&mut self, send: Send<kafka::Record>) -> Result<bool, Error> {
+        match self.slot.producer.send(send.record) {
+            Ok(delivery) => {
+                self.acks.push(Ack {
+                    ticket: send.ticket,
+                    delivery,
+                });
+                Ok(true)
+            }
+            Err(error) => {
+                self.failed(send.ticket, error)?;
+                Ok(false)
+            }
+        }
+    }
+
+    async fn wait(&mut self) -> Result<(), Error> {
+        let until_look = self
+            .slot
+            .settings
+            .poll
+            .saturating_sub(self.looked_at.elapsed());
+        let until_mark = MARK_EVERY.saturating_sub(self.marked_at.elapsed());
+        let marking = self.core.next_mark().is_some() && !until_mark.is_zero();
+        let nap = if marking {
+            until_mark.min(until_look)
+        } else {
+            until_look
+        };
+        tokio::select! {
+            biased;
+            Some((ticket, answer)) = self.acks.next() => self.answered(ticket, answer).await?,
+            () = self.slot.wake.notified() => self.look = true,
+            () = self.slot.shutdown.cancelled() => {}
+            () = tokio::time::sleep(nap) => {}
+        }
+        Ok(())
+    }
+
+    /// Takes this answer and all others that are there already.
+    async fn answered(&mut self, ticket: Ticket, answer: Answer) -> Result<(), Error> {
+        let mut next = Some((ticket, answer));
+        while let Some((ticket, answer)) = next {
+            self.take(ticket, answer).await?;
+            next = futures_util::FutureExt::now_or_never(self.acks.next()).flatten();
+        }
+        Ok(())
+    }
+
+    async fn take(&mut self, ticket: Ticket, answer: Answer) -> Result<(), Error> {
+        if let Err(error) = answer {
+            return self.failed(ticket, error);
+        }
+        signals::RELAY_PUBLISHED.inc();
+        let Some(next) = self.core.acked(ticket) else {
+            return Ok(());
+        };
+        // The key's next row. Fenced, the next mark tells; until then nothing more is sent.
+        if self.may_send().await? && self.send(next)? {
+            self.slot.producer.hurry();
+        }
+        Ok(())
+    }
+
+    fn failed(&mut self, ticket: Ticket, error: kafka::Error) -> Result<(), Error> {
+        if !self.core.failed(ticket) {
+            return Ok(());
+        }
+        self.slot.producer.purge();
+        self.look = true;
+        if error.is_fatal() {
+            return Err(error.into());
+        }
+        signals::RELAY_DELIVERY_FAILED.inc();
+        tracing::warn!(%error, relay.slot = self.slot.store.slot, "a delivery failed; sending again from the watermark");
+        Ok(())
+    }
+
+    fn start_over(&mut self) {
+        self.slot.producer.purge();
+        self.core.reset();
+        self.look = true;
+    }
+
+    async fn measure(&mut self) -> Result<(), Error> {
+        if self.measured_at.elapsed() >= MEASURE_EVERY {
+            self.measured_at = Instant::now();
+            let oldest = self.slot.store.oldest_unsent().await?;
+            signals::outbox(self.slot.store.slot, oldest, self.core.unacked_rows());
+        }
+        Ok(())
+    }
+
+    /// Waits for what is on its way, marks it, and gives the lease back, so that another instance
+    /// goes on at once.
+    async fn finish(&mut self) {
+        self.slot.producer.hurry();
+        let drain = async {
+            while !self.core.is_drained() {
+                match self.acks.next().await {
+                    Some((ticket, Ok(_))) => drop(self.core.acked(ticket)),
+                    Some((_, Err(_))) | None => break,
+                }
+            }
+        };
+        // What does not make it is published again by the next holder.
+        drop(timeout(DRAIN, drain).await);
+        let epoch = self.lease.epoch();
+        let released = match self.mark().await {
+            Ok(true) => self.slot.store.release(epoch).await.map_err(Error::from),
+            Ok(false) => Ok(()),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = released {
+            tracing::warn!(%error, "the relay slot was not given back; it is free when the lease ends");
+        }
+    }
+}
+
+type Answer = Result<(i32, i64), kafka::Error>;
+
+// === impl Ack ===
+
+impl Future for Ack {
+    type Output = (Ticket, Answer);
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let answer = ready!(Pin::new(&mut self.delivery).poll(cx));
+        Poll::Ready((self.ticket, answer))
+    }
+}
+
+/// How long to wait when it is an outage; else the error, which waiting would not cure.
+fn outage(doing: &str, error: postgres::Error, outages: &mut u32) -> Result<Duration, Error> {
+    if !error.is_unavailable() && !error.is_retryable() {
+        return Err(error.into());
+    }
+    let wait = OUTAGE_BACKOFF.delay(*outages, system::random());
+    *outages = outages.saturating_add(1);
+    tracing::warn!(%error, relay.outages = *outages, "{doing}: the database is away");
+    Ok(wait)
+}

@@ -1,0 +1,205 @@
+//! The metrics of relays and consumers.
+
+use std::sync::LazyLock;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use brewline_telemetry::metrics::{
+    Counter, Family, FloatGauge, Gauge, Histogram, histogram_items, register,
+};
+
+/// Labels, by name.
+type Labels<const N: usize> = [(&'static str, String); N];
+/// Labels of a consumer's partition.
+pub(crate) type PartitionLabels = Labels<3>;
+
+type SlotGauge = Family<Labels<1>, Gauge<f64, AtomicU64>>;
+type ConsumerCounter = Family<Labels<1>, Counter>;
+
+pub(crate) static RELAY_PUBLISHED: LazyLock<Counter> = LazyLock::new(|| {
+    register(
+        "brewline_relay_published_events",
+        "Events acknowledged by Kafka.",
+        Counter::default(),
+    )
+});
+
+pub(crate) static RELAY_FENCED: LazyLock<Counter> = LazyLock::new(|| {
+    register(
+        "brewline_relay_fenced",
+        "Leases found to be another instance's.",
+        Counter::default(),
+    )
+});
+
+pub(crate) static RELAY_DELIVERY_FAILED: LazyLock<Counter> = LazyLock::new(|| {
+    register(
+        "brewline_relay_delivery_failures",
+        "Deliveries that failed, each followed by sending again from the watermark.",
+        Counter::default(),
+    )
+});
+
+static OUTBOX_OLDEST: LazyLock<SlotGauge> = LazyLock::new(|| {
+    register(
+        "brewline_outbox_oldest_age_seconds",
+        "Age of the oldest event that is not known to be in the log.",
+        SlotGauge::default(),
+    )
+});
+
+static RELAY_UNACKED: LazyLock<Family<Labels<1>, Gauge>> = LazyLock::new(|| {
+    register(
+        "brewline_relay_unacknowledged_events",
+        "Events sent or held back that Kafka has not acknowledged.",
+        Family::default(),
+    )
+});
+
+static BATCH: LazyLock<Family<Labels<1>, Histogram>> = LazyLock::new(|| {
+    register(
+        "brewline_consumer_batch_records",
+        "Records applied in one transaction.",
+        Family::new_with_constructor(histogram_items as fn() -> Histogram),
+    )
+});
+
+static DUPLICATES: LazyLock<ConsumerCounter> = LazyLock::new(|| {
+    register(
+        "brewline_consumer_duplicates_refused",
+        "Records refused by the inbox.",
+        ConsumerCounter::default(),
+    )
+});
+
+static DEAD_LETTERS: LazyLock<ConsumerCounter> = LazyLock::new(|| {
+    register(
+        "brewline_consumer_dead_letters",
+        "Records given up.",
+        ConsumerCounter::default(),
+    )
+});
+
+static PARKED: LazyLock<ConsumerCounter> = LazyLock::new(|| {
+    register(
+        "brewline_consumer_parked_records",
+        "Records held behind a dead letter or a missing version.",
+        ConsumerCounter::default(),
+    )
+});
+
+static PAUSED: LazyLock<ConsumerCounter> = LazyLock::new(|| {
+    register(
+        "brewline_consumer_partition_pauses",
+        "Times a partition stood still because too many records were parked.",
+        ConsumerCounter::default(),
+    )
+});
+
+static FENCED: LazyLock<ConsumerCounter> = LazyLock::new(|| {
+    register(
+        "brewline_consumer_fenced_batches",
+        "Batches refused because a position had moved or had another owner.",
+        ConsumerCounter::default(),
+    )
+});
+
+static OUTAGES: LazyLock<ConsumerCounter> = LazyLock::new(|| {
+    register(
+        "brewline_consumer_outages",
+        "Batches put back because the database was away.",
+        ConsumerCounter::default(),
+    )
+});
+
+static BEHIND: LazyLock<Family<PartitionLabels, FloatGauge>> = LazyLock::new(|| {
+    register(
+        "brewline_consumer_behind_seconds",
+        "Age of the next record of a partition; 0 when there is none.",
+        Family::default(),
+    )
+});
+
+static LAG: LazyLock<Family<PartitionLabels, Gauge>> = LazyLock::new(|| {
+    register(
+        "brewline_consumer_lag_records",
+        "Records between a partition's position and its end.",
+        Family::default(),
+    )
+});
+
+pub(crate) fn outbox(slot: i16, oldest: Duration, unacked_rows: usize) {
+    let labels = [("slot", slot.to_string())];
+    OUTBOX_OLDEST
+        .get_or_create(&labels)
+        .set(oldest.as_secs_f64());
+    let unacked_rows = i64::try_from(unacked_rows).unwrap_or(i64::MAX);
+    RELAY_UNACKED.get_or_create(&labels).set(unacked_rows);
+}
+
+/// What a consumer has to tell, each with its name as label.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ConsumerSignals(pub(crate) &'static str);
+
+// === impl ConsumerSignals ===
+
+impl ConsumerSignals {
+    pub(crate) fn batch(self, records: usize) {
+        let records = u32::try_from(records).unwrap_or(u32::MAX);
+        BATCH
+            .get_or_create(&self.labels())
+            .observe(f64::from(records));
+    }
+
+    pub(crate) fn duplicates(self, records: usize) {
+        self.add(&DUPLICATES, records);
+    }
+
+    pub(crate) fn dead_letter(self) {
+        self.add(&DEAD_LETTERS, 1);
+    }
+
+    pub(crate) fn parked(self, records: usize) {
+        self.add(&PARKED, records);
+    }
+
+    pub(crate) fn paused(self) {
+        self.add(&PAUSED, 1);
+    }
+
+    pub(crate) fn fenced(self) {
+        self.add(&FENCED, 1);
+    }
+
+    pub(crate) fn outage(self) {
+        self.add(&OUTAGES, 1);
+    }
+
+    pub(crate) fn partition(self, topic: &str, partition: i32) -> PartitionLabels {
+        let consumer = self.0.to_owned();
+        [
+            ("consumer", consumer),
+            ("topic", topic.to_owned()),
+            ("partition", partition.to_string()),
+        ]
+    }
+
+    pub(crate) fn lag(self, labels: &PartitionLabels, records: i64, behind: Duration) {
+        LAG.get_or_create(labels).set(records);
+        BEHIND.get_or_create(labels).set(behind.as_secs_f64());
+    }
+
+    pub(crate) fn released(self, labels: &PartitionLabels) {
+        LAG.remove(labels);
+        BEHIND.remove(labels);
+    }
+
+    fn add(self, counter: &ConsumerCounter, count: usize) {
+        let count = u64::try_from(count).unwrap_or(u64::MAX);
+        counter.get_or_create(&self.labels()).inc_by(count);
+    }
+
+    fn labels(self) -> Labels<1> {
+        [("consumer", self.0.to_owned())]
+    }
+}
