@@ -10,6 +10,7 @@ pub mod client;
 mod context;
 pub mod grpc;
 mod health;
+pub mod http;
 mod resolver;
 pub mod status;
 
