@@ -171,5 +171,6 @@ create table delivery_attempt (
     in_hand       boolean     not null,
     consumer      text        not null,
     topic         text        not null,
+    reason        text,                -- of the last failure
     primary key (consumer, topic, partition, record_offset)
 );

@@ -306,7 +306,9 @@ impl Process {
             Outcome::Unreachable => self.core.unreachable(Some(batch), now, 1),
             _ if is_poison && !exhausted => self.core.poisoned(batch),
             Outcome::Unanswered => {
-                store.commit(&batch);
+                if store.commit(&batch) && exhausted {
+                    store.dead.extend(lone);
+                }
                 self.core.unreachable(Some(batch), now, 1);
             }
             Outcome::Answered => {
