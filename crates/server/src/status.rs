@@ -4,6 +4,7 @@
 //! Improvement Proposal 193", so that any client can read them.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
@@ -38,6 +39,23 @@ pub fn rejected_fields(reason: &str, fields: Vec<(String, String)>) -> Status {
     Status::with_error_details(Code::InvalidArgument, detail, details)
 }
 
+/// When who was turned away may come again, unless somebody knows better.
+pub const COME_AGAIN: Duration = Duration::from_secs(1);
+
+/// A "no, too much at once" that says when to come again.
+#[must_use]
+pub fn busy(reason: &str, detail: impl Into<String>, again_after: Duration) -> Status {
+    let mut details = ErrorDetails::with_error_info(reason, DOMAIN, HashMap::new());
+    details.set_retry_info(Some(again_after));
+    Status::with_error_details(Code::ResourceExhausted, detail, details)
+}
+
+/// When to come again, if the status says so.
+#[must_use]
+pub fn again_after(status: &Status) -> Option<Duration> {
+    status.get_details_retry_info()?.retry_delay
+}
+
 /// The reason in a status, if it carries one.
 #[must_use]
 pub fn reason(status: &Status) -> Option<String> {
@@ -69,6 +87,8 @@ mod tests {
             fields(&status),
             [("lines".to_owned(), "at most 50".to_owned())]
         );
+        let status = busy("busy", "come again", COME_AGAIN);
+        assert_eq!(again_after(&status), Some(COME_AGAIN));
         let status = rejection(
             Code::FailedPrecondition,
             "insufficient-stock",
