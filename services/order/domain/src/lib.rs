@@ -12,9 +12,6 @@
 //! [`order`] is the aggregate, [`pricing`] turns what is asked for into priced lines, [`checkout`] is the
 //! saga that takes an order from placed to sold, or back.
 
-/// The saga.
 pub mod checkout;
-/// The order.
 pub mod order;
-/// Prices.
 pub mod pricing;

@@ -1,6 +1,14 @@
+//! The aggregate: what an order is, what may be asked of it, what can happen to it.
+
+mod decide;
+mod evolve;
+
 use std::fmt;
 
 use brewline_kernel::{CustomerId, Money, OrderId, ProductId, StoreId, Timestamp};
+
+pub use self::decide::decide;
+pub use self::evolve::{evolve, fold};
 
 /// Where an order stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -274,118 +282,6 @@ pub enum OrderRejection {
     },
 }
 
-/// Decides what `command` leads to. No events and no rejection: it is a repeat, and nothing happens.
-///
-/// # Errors
-/// When the order's status does not allow it.
-pub fn decide(
-    order: Option<&Order>,
-    command: OrderCommand,
-    at: Timestamp,
-) -> Result<Vec<OrderEvent>, OrderRejection> {
-    let Some(order) = order else {
-        return place(command, at);
-    };
-    let event = match command {
-        OrderCommand::Place(_) => return Err(OrderRejection::Exists),
-        OrderCommand::Cancel { reason, withdrawal } => {
-            return cancel(order, reason, withdrawal, at);
-        }
-        OrderCommand::Confirm => order.only_from(&[OrderStatus::Pending], "be confirmed", || {
-            OrderEvent::Confirmed { at }
-        }),
-        OrderCommand::Reject(rejection) => {
-            order.only_from(&[OrderStatus::Pending], "be rejected", || {
-                OrderEvent::Rejected { rejection, at }
-            })
-        }
-        OrderCommand::GrantCancellation => {
-            order.only_from(&[OrderStatus::Cancelling], "be cancelled", || {
-                let detail = order.cancellation_reason();
-                let reason = CancellationReason::Customer;
-                OrderEvent::Cancelled { reason, detail, at }
-            })
-        }
-        OrderCommand::RefuseCancellation { reason } => {
-            order.only_from(&[OrderStatus::Cancelling], "go on", || {
-                OrderEvent::CancellationRefused { reason, at }
-            })
-        }
-        OrderCommand::LosePayment => order.only_from(SOLD, "be given up", || {
-            let (reason, detail) = (CancellationReason::PaymentLost, String::new());
-            OrderEvent::Cancelled { reason, detail, at }
-        }),
-        OrderCommand::StartPreparation => {
-            return order.advance(
-                OrderStatus::Preparing,
-                OrderEvent::PreparationStarted { at },
-            );
-        }
-        OrderCommand::MarkReady => {
-            return order.advance(OrderStatus::Ready, OrderEvent::Ready { at });
-        }
-        OrderCommand::Collect => {
-            return order.advance(OrderStatus::Collected, OrderEvent::Collected { at });
-        }
-    };
-    event.map(|event| vec![event])
-}
-
-/// The order after `event`. An event that cannot come first leaves nothing; one that cannot come
-/// second leaves the order as it was: what is stored was decided, so neither happens.
-#[must_use]
-pub fn evolve(order: Option<Order>, event: &OrderEvent) -> Option<Order> {
-    match (order, event) {
-        (None, OrderEvent::Placed { placement, at }) => Some(Order::placed(placement, *at)),
-        (None, _) => None,
-        (Some(order), event) => Some(order.with(event)),
-    }
-}
-
-/// The order that `events` tell of, oldest first.
-#[must_use]
-pub fn fold<'a>(events: impl IntoIterator<Item = &'a OrderEvent>) -> Option<Order> {
-    events.into_iter().fold(None, evolve)
-}
-
-/// Where an order is sold, and an operator may give it up when its money is lost.
-const SOLD: &[OrderStatus] = &[
-    OrderStatus::Confirmed,
-    OrderStatus::Preparing,
-    OrderStatus::Ready,
-    OrderStatus::Collected,
-];
-
-fn place(command: OrderCommand, at: Timestamp) -> Result<Vec<OrderEvent>, OrderRejection> {
-    if let OrderCommand::Place(placement) = command {
-        return Ok(vec![OrderEvent::Placed { placement, at }]);
-    }
-    Err(OrderRejection::Unknown)
-}
-
-fn cancel(
-    order: &Order,
-    detail: String,
-    withdrawal: Withdrawal,
-    at: Timestamp,
-) -> Result<Vec<OrderEvent>, OrderRejection> {
-    let reason = CancellationReason::Customer;
-    match (order.status, withdrawal) {
-        (OrderStatus::Cancelling | OrderStatus::Cancelled, _) => Ok(Vec::new()),
-        (OrderStatus::Pending, _) | (OrderStatus::Confirmed, Withdrawal::AtOnce) => {
-            Ok(vec![OrderEvent::Cancelled { reason, detail, at }])
-        }
-        (OrderStatus::Confirmed, Withdrawal::AskBarista) => {
-            let reason = detail;
-            Ok(vec![OrderEvent::CancellationRequested { reason, at }])
-        }
-        (status, _) => Err(OrderRejection::NotAllowed {
-            status,
-            verb: "be cancelled",
-        }),
-    }
-}
-
 // === impl OrderStatus ===
 
 impl OrderStatus {
@@ -426,20 +322,6 @@ impl OrderStatus {
     #[must_use]
     pub const fn is_settled(self) -> bool {
         !matches!(self, Self::Pending)
-    }
-
-    /// The status that the barista's work leads from to this one.
-    const fn predecessor(self) -> Option<Self> {
-        match self {
-            Self::Preparing => Some(Self::Confirmed),
-            Self::Ready => Some(Self::Preparing),
-            Self::Collected => Some(Self::Ready),
-            Self::Pending
-            | Self::Confirmed
-            | Self::Rejected
-            | Self::Cancelling
-            | Self::Cancelled => None,
-        }
     }
 }
 
@@ -483,150 +365,5 @@ impl RejectionCode {
 impl fmt::Display for RejectionCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
-    }
-}
-
-// === impl Order ===
-
-impl Order {
-    fn placed(placement: &Placement, at: Timestamp) -> Self {
-        Self {
-            id: placement.order_id,
-            store_id: placement.store_id.clone(),
-            customer_id: placement.customer_id.clone(),
-            lines: placement.lines.clone(),
-            total: placement.total,
-            status: OrderStatus::Pending,
-            resumes_as: None,
-            version: 1,
-            placed_at: at,
-            confirmed_at: None,
-            updated_at: at,
-            rejection: None,
-            cancellation: None,
-        }
-    }
-
-    fn with(mut self, event: &OrderEvent) -> Self {
-        self.version += 1;
-        self.updated_at = event.at();
-        match event {
-            OrderEvent::Placed { .. } => {}
-            OrderEvent::Confirmed { at } => {
-                self.status = OrderStatus::Confirmed;
-                self.confirmed_at = Some(*at);
-            }
-            OrderEvent::Rejected { rejection, .. } => {
-                self.status = OrderStatus::Rejected;
-                self.rejection = Some(rejection.clone());
-            }
-            OrderEvent::CancellationRequested { reason, .. } => {
-                self.resumes_as = Some(self.status);
-                self.status = OrderStatus::Cancelling;
-                self.note_cancellation(CancellationStatus::Requested, reason);
-            }
-            OrderEvent::CancellationRefused { reason, .. } => {
-                self.status = self.resumes_as.take().unwrap_or(self.status);
-                self.note_cancellation(CancellationStatus::Refused, reason);
-            }
-            OrderEvent::Cancelled { detail, .. } => {
-                self.resumes_as = None;
-                self.status = OrderStatus::Cancelled;
-                self.note_cancellation(CancellationStatus::Granted, detail);
-            }
-            OrderEvent::PreparationStarted { .. } => self.progress(OrderStatus::Preparing),
-            OrderEvent::Ready { .. } => self.progress(OrderStatus::Ready),
-            OrderEvent::Collected { .. } => self.progress(OrderStatus::Collected),
-        }
-        self
-    }
-
-    fn note_cancellation(&mut self, status: CancellationStatus, reason: &str) {
-        let reason = reason.to_owned();
-        self.cancellation = Some(Cancellation { status, reason });
-    }
-
-    /// The barista's work shows at once, except while `cancelling`: then it waits for the answer.
-    fn progress(&mut self, to: OrderStatus) {
-        match self.resumes_as.as_mut() {
-            Some(resumes_as) => *resumes_as = to,
-            None => self.status = to,
-        }
-    }
-
-    fn cancellation_reason(&self) -> String {
-        let reason = self.cancellation.as_ref().map(|asked| asked.reason.clone());
-        reason.unwrap_or_default()
-    }
-
-    fn only_from(
-        &self,
-        allowed: &[OrderStatus],
-        verb: &'static str,
-        event: impl FnOnce() -> OrderEvent,
-    ) -> Result<OrderEvent, OrderRejection> {
-        if allowed.contains(&self.status) {
-            return Ok(event());
-        }
-        Err(OrderRejection::NotAllowed {
-            status: self.status,
-            verb,
-        })
-    }
-
-    /// A step of the barista's work. A repeat is harmless while that step made the current status.
-    fn advance(
-        &self,
-        to: OrderStatus,
-        event: OrderEvent,
-    ) -> Result<Vec<OrderEvent>, OrderRejection> {
-        let stands = self.resumes_as.unwrap_or(self.status);
-        if stands == to {
-            return Ok(Vec::new());
-        }
-        if to.predecessor() == Some(stands) {
-            return Ok(vec![event]);
-        }
-        let verb = "become what the barista says";
-        Err(OrderRejection::NotAllowed {
-            status: self.status,
-            verb,
-        })
-    }
-}
-
-// === impl OrderEvent ===
-
-impl OrderEvent {
-    /// When it happened.
-    #[must_use]
-    pub const fn at(&self) -> Timestamp {
-        match self {
-            Self::Placed { at, .. }
-            | Self::Confirmed { at }
-            | Self::Rejected { at, .. }
-            | Self::CancellationRequested { at, .. }
-            | Self::CancellationRefused { at, .. }
-            | Self::Cancelled { at, .. }
-            | Self::PreparationStarted { at }
-            | Self::Ready { at }
-            | Self::Collected { at } => *at,
-        }
-    }
-
-    /// The last part of its name on the wire, such as `OrderPlaced`.
-    #[must_use]
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Self::Placed { .. } => "OrderPlaced",
-            Self::Confirmed { .. } => "OrderConfirmed",
-            Self::Rejected { .. } => "OrderRejected",
-            Self::CancellationRequested { .. } => "OrderCancellationRequested",
-            Self::CancellationRefused { .. } => "OrderCancellationRefused",
-            Self::Cancelled { .. } => "OrderCancelled",
-            Self::PreparationStarted { .. } => "OrderPreparationStarted",
-            Self::Ready { .. } => "OrderReady",
-            Self::Collected { .. } => "OrderCollected",
-        }
     }
 }

@@ -1,3 +1,5 @@
+//! From what the catalogue says and what is asked for to priced lines, or to what is wrong.
+
 use brewline_kernel::{Currency, Money, ProductId};
 
 use crate::order::{Line, ProductKind};

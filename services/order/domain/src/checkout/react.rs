@@ -279,7 +279,8 @@ impl Turn<'_> {
     }
 
     fn compensate(&mut self) {
-        if self.state.phase == Phase::Parked && self.state.money.capture == Call::Refused {
+        let reason = self.state.parked.map(|parked| parked.reason);
+        if reason == Some(ParkReason::CaptureRefused) {
             self.actions.push(CheckoutAction::GiveUp);
             self.unwind();
         }

@@ -1,0 +1,340 @@
+//! The order's rules as given/when/then tables, and what holds after any sequence of commands.
+
+use brewline_kernel::{Money, OrderId, Timestamp};
+use brewline_order_domain::order::{
+    CancellationReason, CancellationStatus, Line, Order, OrderCommand, OrderEvent, OrderRejection,
+    OrderStatus, Placement, ProductKind, Rejection, RejectionCode, Withdrawal, decide, evolve,
+    fold,
+};
+use proptest::prelude::*;
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_millis(second * 1_000)
+}
+
+fn placement() -> Placement {
+    let price = Money::new(350, "EUR".parse().unwrap());
+    Placement {
+        order_id: OrderId::new("01900000-0000-7000-8000-000000000001".parse().unwrap()),
+        store_id: "store-lisbon".parse().unwrap(),
+        customer_id: "customer-demo".parse().unwrap(),
+        lines: vec![Line {
+            product_id: "cortado".parse().unwrap(),
+            name: "Cortado".to_owned(),
+            kind: ProductKind::Drink,
+            method: "espresso".to_owned(),
+            origin: "brazil".to_owned(),
+            unit_price: price,
+            quantity: 2,
+        }],
+        total: price.times(2).unwrap(),
+    }
+}
+
+fn place() -> OrderCommand {
+    OrderCommand::Place(placement())
+}
+
+fn cancel(withdrawal: Withdrawal) -> OrderCommand {
+    let reason = "changed my mind".to_owned();
+    OrderCommand::Cancel { reason, withdrawal }
+}
+
+fn reject() -> OrderCommand {
+    let detail = "cortado".to_owned();
+    OrderCommand::Reject(Rejection {
+        code: RejectionCode::OutOfStock,
+        detail,
+    })
+}
+
+fn refuse() -> OrderCommand {
+    OrderCommand::RefuseCancellation {
+        reason: "begun".to_owned(),
+    }
+}
+
+/// The order after commands that all must be allowed, one a second.
+fn given(commands: &[OrderCommand]) -> Option<Order> {
+    let mut order = None;
+    for (second, command) in (1..).zip(commands) {
+        let events = decide(order.as_ref(), command.clone(), at(second)).expect("it is allowed");
+        order = events.iter().fold(order, evolve);
+    }
+    order
+}
+
+/// The names of the events that `command` leads to, or the status that refuses it.
+fn when(order: Option<&Order>, command: OrderCommand) -> Result<Vec<&'static str>, OrderStatus> {
+    match decide(order, command, at(99)) {
+        Ok(events) => Ok(events.iter().map(OrderEvent::name).collect()),
+        Err(OrderRejection::NotAllowed { status, .. }) => Err(status),
+        Err(other) => panic!("{other}"),
+    }
+}
+
+fn in_status(status: OrderStatus) -> Order {
+    use OrderCommand::{Collect, Confirm, GrantCancellation, MarkReady, StartPreparation};
+    let made = [place(), Confirm, StartPreparation, MarkReady, Collect];
+    let commands = match status {
+        OrderStatus::Pending => made[..1].to_vec(),
+        OrderStatus::Confirmed => made[..2].to_vec(),
+        OrderStatus::Preparing => made[..3].to_vec(),
+        OrderStatus::Ready => made[..4].to_vec(),
+        OrderStatus::Collected => made.to_vec(),
+        OrderStatus::Rejected => vec![place(), reject()],
+        OrderStatus::Cancelling => vec![place(), Confirm, cancel(Withdrawal::AskBarista)],
+        OrderStatus::Cancelled => vec![
+            place(),
+            Confirm,
+            cancel(Withdrawal::AskBarista),
+            GrantCancellation,
+        ],
+    };
+    given(&commands).unwrap()
+}
+
+#[test]
+fn every_status_answers_every_command_as_specified() {
+    use OrderStatus::{
+        Cancelled, Cancelling, Collected, Confirmed, Pending, Preparing, Ready, Rejected,
+    };
+    type Answer = Result<Vec<&'static str>, ()>;
+    let (no, same): (Answer, Answer) = (Err(()), Ok(vec![]));
+    let yes = |name: &'static str| -> Answer { Ok(vec![name]) };
+    let table: [(OrderStatus, [Answer; 7]); 8] = [
+        // confirm, reject, cancel at once, cancel by asking, prepare, ready, collect
+        (
+            Pending,
+            [
+                yes("OrderConfirmed"),
+                yes("OrderRejected"),
+                yes("OrderCancelled"),
+                yes("OrderCancelled"),
+                no.clone(),
+                no.clone(),
+                no.clone(),
+            ],
+        ),
+        (
+            Confirmed,
+            [
+                no.clone(),
+                no.clone(),
+                yes("OrderCancelled"),
+                yes("OrderCancellationRequested"),
+                yes("OrderPreparationStarted"),
+                no.clone(),
+                no.clone(),
+            ],
+        ),
+        (
+            Preparing,
+            [
+                no.clone(),
+                no.clone(),
+                no.clone(),
+                no.clone(),
+                same.clone(),
+                yes("OrderReady"),
+                no.clone(),
+            ],
+        ),
+        (
+            Ready,
+            [
+                no.clone(),
+                no.clone(),
+                no.clone(),
+                no.clone(),
+                no.clone(),
+                same.clone(),
+                yes("OrderCollected"),
+            ],
+        ),
+        (
+            Collected,
+            [
+                no.clone(),
+                no.clone(),
+                no.clone(),
+                no.clone(),
+                no.clone(),
+                no.clone(),
+                same.clone(),
+            ],
+        ),
+        (
+            Rejected,
+            [
+                no.clone(),
+                no.clone(),
+                no.clone(),
+                no.clone(),
+                no.clone(),
+                no.clone(),
+                no.clone(),
+            ],
+        ),
+        (
+            Cancelling,
+            [
+                no.clone(),
+                no.clone(),
+                same.clone(),
+                same.clone(),
+                yes("OrderPreparationStarted"),
+                no.clone(),
+                no.clone(),
+            ],
+        ),
+        (
+            Cancelled,
+            [
+                no.clone(),
+                no.clone(),
+                same.clone(),
+                same.clone(),
+                no.clone(),
+                no.clone(),
+                no,
+            ],
+        ),
+    ];
+    for (status, answers) in table {
+        let order = in_status(status);
+        let commands = [
+            OrderCommand::Confirm,
+            reject(),
+            cancel(Withdrawal::AtOnce),
+            cancel(Withdrawal::AskBarista),
+            OrderCommand::StartPreparation,
+            OrderCommand::MarkReady,
+            OrderCommand::Collect,
+        ];
+        for (command, expected) in commands.into_iter().zip(answers) {
+            let asked = format!("{command:?} while {status}");
+            assert_eq!(
+                when(Some(&order), command).map_err(|_| ()),
+                expected,
+                "{asked}"
+            );
+        }
+    }
+}
+
+#[test]
+fn an_order_that_does_not_exist_can_only_be_placed() {
+    assert_eq!(
+        decide(None, OrderCommand::Confirm, at(1)),
+        Err(OrderRejection::Unknown)
+    );
+    let order = given(&[place()]).unwrap();
+    assert_eq!((order.version, order.status), (1, OrderStatus::Pending));
+    assert_eq!(
+        decide(Some(&order), place(), at(2)),
+        Err(OrderRejection::Exists)
+    );
+}
+
+#[test]
+fn a_refused_cancellation_goes_back_to_where_the_barista_has_come() {
+    let asked = [
+        place(),
+        OrderCommand::Confirm,
+        cancel(Withdrawal::AskBarista),
+    ];
+    let progress = [OrderCommand::StartPreparation, OrderCommand::MarkReady];
+    let expected = [
+        OrderStatus::Confirmed,
+        OrderStatus::Preparing,
+        OrderStatus::Ready,
+    ];
+    for (steps, expected) in expected.into_iter().enumerate() {
+        let commands = [&asked[..], &progress[..steps]].concat();
+        let order = given(&commands).unwrap();
+        assert_eq!(order.status, OrderStatus::Cancelling, "the lock holds");
+        let order = given(&[&commands[..], &[refuse()]].concat()).unwrap();
+        assert_eq!(order.status, expected);
+        assert_eq!(
+            order.cancellation.unwrap().status,
+            CancellationStatus::Refused
+        );
+    }
+}
+
+#[test]
+fn a_granted_cancellation_keeps_the_reason_it_was_asked_for() {
+    let order = in_status(OrderStatus::Cancelling);
+    let events = decide(Some(&order), OrderCommand::GrantCancellation, at(9)).unwrap();
+    let OrderEvent::Cancelled { reason, detail, .. } = &events[0] else {
+        panic!("{events:?}")
+    };
+    assert_eq!(*reason, CancellationReason::Customer);
+    assert_eq!(detail, "changed my mind");
+}
+
+#[test]
+fn lost_payment_gives_up_what_is_sold_and_nothing_else() {
+    for status in OrderStatus::ALL {
+        let order = in_status(status);
+        let allowed = decide(Some(&order), OrderCommand::LosePayment, at(9)).is_ok();
+        let sold = matches!(
+            status,
+            OrderStatus::Confirmed
+                | OrderStatus::Preparing
+                | OrderStatus::Ready
+                | OrderStatus::Collected
+        );
+        assert_eq!(allowed, sold, "{status}");
+    }
+}
+
+#[test]
+fn a_cancelled_order_remembers_when_it_was_confirmed() {
+    let order = given(&[place(), OrderCommand::Confirm, cancel(Withdrawal::AtOnce)]).unwrap();
+    assert_eq!(order.confirmed_at, Some(at(2)));
+    let order = given(&[place(), cancel(Withdrawal::AtOnce)]).unwrap();
+    assert_eq!(order.confirmed_at, None);
+}
+
+fn any_command() -> impl Strategy<Value = OrderCommand> {
+    prop_oneof![
+        Just(place()),
+        Just(OrderCommand::Confirm),
+        Just(reject()),
+        Just(cancel(Withdrawal::AtOnce)),
+        Just(cancel(Withdrawal::AskBarista)),
+        Just(OrderCommand::GrantCancellation),
+        Just(refuse()),
+        Just(OrderCommand::LosePayment),
+        Just(OrderCommand::StartPreparation),
+        Just(OrderCommand::MarkReady),
+        Just(OrderCommand::Collect),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn any_sequence_of_commands_keeps_the_order_sane(
+        commands in prop::collection::vec(any_command(), 0..30)
+    ) {
+        let (mut order, mut told): (Option<Order>, Vec<OrderEvent>) = (None, Vec::new());
+        for (second, command) in (1..).zip(commands) {
+            for event in decide(order.as_ref(), command, at(second)).unwrap_or_default() {
+                order = evolve(order, &event);
+                told.push(event);
+            }
+        }
+        prop_assert_eq!(&fold(&told), &order, "folding what was told gives what is");
+        let count = |name| told.iter().filter(|event| event.name() == name).count();
+        prop_assert!(count("OrderConfirmed") + count("OrderRejected") <= 1);
+        prop_assert!(count("OrderCancelled") <= 1);
+        prop_assert!(count("OrderRejected") + count("OrderCancelled") <= 1);
+        if let Some(order) = order {
+            prop_assert_eq!(usize::try_from(order.version).unwrap(), told.len());
+            prop_assert_eq!(order.resumes_as.is_some(), order.status == OrderStatus::Cancelling);
+            prop_assert_eq!(order.rejection.is_some(), order.status == OrderStatus::Rejected);
+        }
+    }
+}
