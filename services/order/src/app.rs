@@ -1,5 +1,9 @@
 //! The use cases of this service, one a file.
 
+pub mod cancel_order;
 pub mod catalogue;
+pub mod checkout;
+pub mod customers;
 pub mod place_order;
+pub mod query_orders;
 pub mod waiters;

@@ -6,6 +6,8 @@ use brewline_config::{Environment, Variable};
 use brewline_messaging::{ConsumerSettings, RelaySettings};
 use {brewline_kafka as kafka, brewline_postgres as postgres};
 
+use crate::app::checkout;
+
 const GRPC_LISTEN: Variable = Variable {
     name: "BREWLINE_GRPC_LISTEN",
     default: Some("127.0.0.1:0"),
@@ -57,6 +59,8 @@ pub struct Config {
     pub payment_url: String,
     /// How orders are placed.
     pub place: PlaceLimits,
+    /// How checkouts run.
+    pub checkout: checkout::Settings,
 }
 
 /// The limits of placing orders.
@@ -79,6 +83,7 @@ pub fn read(env: &mut Environment) -> Option<Config> {
     let consumer = ConsumerSettings::read(env);
     let payment_url = env.read(&PAYMENT_URL);
     let place = PlaceLimits::read(env);
+    let checkout = checkout::Settings::read(env);
     Some(Config {
         grpc_listen: grpc_listen?,
         postgres: postgres?,
@@ -87,6 +92,7 @@ pub fn read(env: &mut Environment) -> Option<Config> {
         consumer: consumer?,
         payment_url: payment_url?,
         place: place?,
+        checkout: checkout?,
     })
 }
 

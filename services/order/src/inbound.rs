@@ -1,3 +1,8 @@
 //! The world calls us: what comes in is parsed into domain types and refused early.
 
 pub mod catalogue_consumer;
+pub mod customer_grpc;
+pub mod grpc;
+mod held_interim;
+pub mod saga_operator;
+pub mod stock_consumer;

@@ -4,5 +4,7 @@ pub mod catalogue_store;
 pub mod customer_store;
 pub mod event_codec;
 pub mod idempotency_store;
+pub mod order_view;
+pub mod payments_client;
 pub mod saga_store;
 pub mod store;

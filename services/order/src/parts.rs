@@ -4,10 +4,10 @@ use std::sync::Arc;
 use brewline_kernel::system::{SystemClock, SystemIds};
 use brewline_kernel::{Clock, IdGenerator};
 use brewline_messaging::Outbox;
-use brewline_order_domain::checkout::Policy;
 use brewline_postgres::Pool;
 
 use crate::app::catalogue::Catalogue;
+use crate::app::checkout::{self, Checkouts};
 use crate::app::waiters::Waiters;
 use crate::outbound::store::Store;
 
@@ -22,8 +22,8 @@ pub struct Parts {
     pub catalogue: Arc<Catalogue>,
     /// Who waits for orders.
     pub waiters: Arc<Waiters>,
-    /// How long each step of a checkout may take.
-    pub policy: Policy,
+    /// Moves checkouts.
+    pub checkouts: Checkouts,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
     /// Makes ids.
@@ -35,14 +35,15 @@ pub struct Parts {
 impl Parts {
     /// The parts of one process, over `pool`.
     #[must_use]
-    pub fn new(pool: Pool, outbox: Outbox) -> Self {
+    pub fn new(pool: Pool, outbox: Outbox, checkout: &checkout::Settings) -> Self {
         let ids: Arc<dyn IdGenerator> = Arc::new(SystemIds);
+        let store = Store::new(outbox, Arc::clone(&ids));
         Self {
             pool,
-            store: Store::new(outbox, Arc::clone(&ids)),
+            checkouts: Checkouts::new(checkout, store.clone()),
+            store,
             catalogue: Arc::default(),
             waiters: Arc::default(),
-            policy: Policy::default(),
             clock: Arc::new(SystemClock),
             ids,
         }

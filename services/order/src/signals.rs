@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use brewline_telemetry::metrics::{self, Counter, EncodeLabelSet, Family, Gauge, Histogram};
+use brewline_telemetry::metrics::{self, Counter, Family, Gauge, Histogram};
 
 /// Orders accepted: durable and answered.
 pub static PLACED: LazyLock<Counter> = LazyLock::new(|| {
@@ -14,13 +14,14 @@ pub static PLACED: LazyLock<Counter> = LazyLock::new(|| {
 });
 
 /// Requests to place an order that were answered with a "no", by reason.
-pub static REFUSED: LazyLock<Family<Reason, Counter>> = LazyLock::new(|| {
-    metrics::register(
-        "brewline_orders_refused",
-        "Requests to place an order that were refused, by reason",
-        Family::default(),
-    )
-});
+pub static REFUSED: LazyLock<Family<[(&'static str, &'static str); 1], Counter>> =
+    LazyLock::new(|| {
+        metrics::register(
+            "brewline_orders_refused",
+            "Requests to place an order that were refused, by reason",
+            Family::default(),
+        )
+    });
 
 /// How many orders one transaction placed.
 pub static PLACE_BATCH: LazyLock<Histogram> = LazyLock::new(|| {
@@ -67,16 +68,9 @@ pub static CATALOGUE_REVISION: LazyLock<Gauge> = LazyLock::new(|| {
     )
 });
 
-/// Why a request was refused; one of a fixed list.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct Reason {
-    /// The reason's code, such as `unknown-store`.
-    pub reason: &'static str,
-}
-
 /// Counts a refusal.
 pub fn refused(reason: &'static str) {
-    REFUSED.get_or_create(&Reason { reason }).inc();
+    REFUSED.get_or_create(&[("reason", reason)]).inc();
 }
 
 /// Notes how many orders one transaction placed; none is no batch.

@@ -108,7 +108,10 @@ pub fn start(
 ) {
     let calls = CallSender::new(pool.clone(), checkouts.clone(), payments);
     let shutdown = context.shutdown();
-    context.spawn("checkout-calls", async move { Ok(calls.run(shutdown).await?) });
+    context.spawn(
+        "checkout-calls",
+        async move { Ok(calls.run(shutdown).await?) },
+    );
 
     let timers = DueSagas::new(pool.clone(), checkouts.clone());
     let (shutdown, settings) = (context.shutdown(), settings.timers);
@@ -126,7 +129,9 @@ impl Checkouts {
     #[must_use]
     pub fn new(settings: &Settings, store: Store) -> Self {
         Self {
-            saga: Checkout { policy: settings.policy },
+            saga: Checkout {
+                policy: settings.policy,
+            },
             timing: Timing::new(settings.call_timeout),
             store,
             calls: Handle::new(settings.calls),
@@ -207,7 +212,11 @@ impl Happening {
     /// Something that no event led to: an answer, a timer, a request.
     #[must_use]
     pub const fn new(order_id: OrderId, event: CheckoutEvent) -> Self {
-        Self { order_id, event, cause: None }
+        Self {
+            order_id,
+            event,
+            cause: None,
+        }
     }
 
     /// The order was cancelled in this transaction.
@@ -227,6 +236,20 @@ impl Error {
             Self::Saga(saga_store::Error::Database(error))
             | Self::Order(store::Error::Database(error)) => Some(error),
             Self::Saga(_) | Self::Order(_) | Self::Disagreement { .. } => None,
+        }
+    }
+}
+
+impl Error {
+    /// The database's fault in it.
+    ///
+    /// # Errors
+    /// With itself, when it is none of the database's.
+    pub fn into_database(self) -> Result<postgres::Error, Self> {
+        match self {
+            Self::Saga(saga_store::Error::Database(error))
+            | Self::Order(store::Error::Database(error)) => Ok(error),
+            Self::Saga(_) | Self::Order(_) | Self::Disagreement { .. } => Err(self),
         }
     }
 }

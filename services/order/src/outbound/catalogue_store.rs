@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use brewline_kernel::{Currency, Money, ProductId, StoreId};
 use brewline_order_domain::order::ProductKind;
 use brewline_order_domain::pricing::{ProductEntry, StoreEntry};
-use brewline_postgres::{Error, Row, Transaction};
+use brewline_postgres::{Error, Row, ToSql, Transaction};
 
 /// A store as the catalogue topic has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,9 +105,10 @@ pub async fn put(
 /// # Errors
 /// When a statement fails.
 pub async fn changed_since(tx: &Transaction<'_>, revision: i64) -> Result<Changed, Error> {
+    let since: [&(dyn ToSql + Sync); 1] = [&revision];
     let (stores, products) = futures_util::try_join!(
-        tx.query(STORES_SINCE, &[&revision]),
-        tx.query(PRODUCTS_SINCE, &[&revision])
+        tx.query(STORES_SINCE, &since),
+        tx.query(PRODUCTS_SINCE, &since)
     )?;
     Ok(Changed {
         stores: stores.iter().filter_map(store_entry).collect(),

@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use brewline_kernel::{Envelope, IdGenerator, OrderId, Timestamp, TraceParent};
-use brewline_messaging::{NewEvent, Outbox};
+use brewline_kernel::{Envelope, IdGenerator, OrderId, TraceParent};
+use brewline_messaging::Outbox;
 use brewline_order_domain::order::{self, Order, OrderEvent};
 use brewline_postgres::{self as postgres, Instant, Transaction};
 use uuid::Uuid;
@@ -92,9 +92,10 @@ pub async fn load_orders(
     order_ids: &[OrderId],
 ) -> Result<BTreeMap<OrderId, Order>, Error> {
     let ids = uuids(order_ids);
+    let named: [&(dyn postgres::ToSql + Sync); 1] = [&ids];
     // Sent together, run in turn: the second statement's snapshot is taken once the locks are held, so
     // it sees what the former holders committed.
-    let (_, rows) = futures_util::try_join!(tx.query(LOCK, &[&ids]), tx.query(EVENTS, &[&ids]))?;
+    let (_, rows) = futures_util::try_join!(tx.query(LOCK, &named), tx.query(EVENTS, &named))?;
     fold_rows(&rows)
 }
 

@@ -7,7 +7,8 @@ use brewline_postgres::{self as postgres, Transaction};
 use super::keys::Keys;
 use super::{Answer, Refusal, Waiting, verdict};
 use crate::Parts;
-use crate::outbound::saga_store::{self, Card, CardToken, NewSaga, TimerRows};
+use crate::app::checkout;
+use crate::outbound::saga_store::{Card, CardToken, NewSaga};
 use crate::outbound::store::{self, Cause, Change};
 use crate::outbound::{customer_store, idempotency_store};
 use crate::signals;
@@ -132,10 +133,9 @@ async fn append(
     if changes.is_empty() {
         return Ok(());
     }
-    let reserve_micros = i64::try_from(parts.policy.reserve.as_micros()).unwrap_or(i64::MAX);
     futures_util::try_join!(
         async { Ok::<_, Fault>(parts.store.append(tx, changes).await?) },
-        async { Ok(saga_store::begin(tx, sagas, reserve_micros, TimerRows::Written).await?) },
+        async { Ok(parts.checkouts.begin(tx, sagas).await?) },
     )?;
     Ok(())
 }
@@ -174,13 +174,11 @@ impl From<store::Error> for Fault {
     }
 }
 
-impl From<saga_store::Error> for Fault {
-    fn from(error: saga_store::Error) -> Self {
-        match error {
-            saga_store::Error::Database(error) => Self::Before(error),
-            saga_store::Error::VersionConflict | saga_store::Error::Corrupt { .. } => {
-                Self::Stored(error.to_string())
-            }
+impl From<checkout::Error> for Fault {
+    fn from(error: checkout::Error) -> Self {
+        match error.into_database() {
+            Ok(error) => Self::Before(error),
+            Err(error) => Self::Stored(error.to_string()),
         }
     }
 }

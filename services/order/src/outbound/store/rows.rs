@@ -1,7 +1,7 @@
 use brewline_kernel::{Envelope, IdGenerator, OrderId, Timestamp};
 use brewline_messaging::NewEvent;
 use brewline_order_domain::order::{self, CancellationStatus, Order, OrderEvent};
-use brewline_postgres::{Instant, Transaction};
+use brewline_postgres::{Instant, ToSql, Transaction};
 use uuid::Uuid;
 
 use super::{AGGREGATE_TYPE, Cause, Change, Error, SOURCE, TOPIC};
@@ -109,18 +109,15 @@ impl Rows {
         if rows.order_id.is_empty() {
             return Ok(());
         }
-        let inserted = tx.execute(
-            INSERT_EVENTS,
-            &[
-                &rows.order_id,
-                &rows.version,
-                &rows.event_id,
-                &rows.type_name,
-                &rows.payload,
-                &rows.occurred_at,
-            ],
-        );
-        match inserted.await {
+        let columns: [&(dyn ToSql + Sync); 6] = [
+            &rows.order_id,
+            &rows.version,
+            &rows.event_id,
+            &rows.type_name,
+            &rows.payload,
+            &rows.occurred_at,
+        ];
+        match tx.execute(INSERT_EVENTS, &columns).await {
             Ok(_) => Ok(()),
             // Somebody else's successor of the same version is there already.
             Err(error) if error.constraint() == Some("order_event_pkey") => {

@@ -1,0 +1,196 @@
+//! Customers over gRPC: `brewline.customer.v1.CustomerService`.
+
+use brewline_kernel::{CustomerId, IdempotencyKey};
+use brewline_proto::customer::v1 as wire;
+use prost::Message as _;
+use sha2::{Digest as _, Sha256};
+use tonic::{Request, Response, Status};
+use wire::customer_service_server::CustomerService;
+
+use super::grpc::{Faults, refuse, traceparent};
+use crate::Parts;
+use crate::app::customers::{self, CreateCustomer};
+use crate::outbound::idempotency_store::Fingerprint;
+
+const NAME_CHARS_MAX: usize = 100;
+/// The longest address that SMTP can carry.
+const EMAIL_CHARS_MAX: usize = 254;
+const LOCALE_CHARS_MAX: usize = 35;
+/// Where a language nobody chose comes from.
+const LOCALE_DEFAULT: &str = "en";
+
+/// Serves customers.
+#[derive(Debug, Clone)]
+pub struct CustomerGrpc {
+    parts: Parts,
+}
+
+// === impl CustomerGrpc ===
+
+impl CustomerGrpc {
+    /// Serves what `parts` hold.
+    #[must_use]
+    pub const fn new(parts: Parts) -> Self {
+        Self { parts }
+    }
+}
+
+#[tonic::async_trait]
+impl CustomerService for CustomerGrpc {
+    async fn create_customer(
+        &self,
+        request: Request<wire::CreateCustomerRequest>,
+    ) -> Result<Response<wire::CreateCustomerResponse>, Status> {
+        let trace = request.metadata().get("traceparent");
+        let trace = trace.and_then(|value| traceparent(value.to_str().ok()?));
+        let request = CreateCustomer {
+            traceparent: trace,
+            ..create_customer(request.into_inner())?
+        };
+        let created = customers::create(&self.parts, request).await;
+        let created = created.map_err(refuse::customer)?;
+        Ok(Response::new(wire::CreateCustomerResponse {
+            customer: Some(created.customer),
+            replayed: created.replayed,
+        }))
+    }
+
+    async fn get_customer(
+        &self,
+        request: Request<wire::GetCustomerRequest>,
+    ) -> Result<Response<wire::GetCustomerResponse>, Status> {
+        let mut faults = Faults::default();
+        let customer_id: Option<CustomerId> =
+            faults.parse("customerId", &request.into_inner().customer_id);
+        let customer_id = faults.finish(customer_id)?;
+        let customer = customers::get(&self.parts, &customer_id).await;
+        Ok(Response::new(wire::GetCustomerResponse {
+            customer: Some(customer.map_err(refuse::customer)?),
+        }))
+    }
+}
+
+fn create_customer(request: wire::CreateCustomerRequest) -> Result<CreateCustomer, Status> {
+    let mut faults = Faults::default();
+    let fingerprint = fingerprint(&request);
+    let principal = faults.principal(request.principal);
+    let key: Option<IdempotencyKey> = faults.parse("idempotencyKey", &request.idempotency_key);
+    let customer_id = faults.parse_given("customerId", &request.customer_id);
+    check_name(&mut faults, &request.name);
+    check_email(&mut faults, &request.email);
+    let locale = if request.locale.is_empty() {
+        LOCALE_DEFAULT.to_owned()
+    } else {
+        request.locale
+    };
+    check_locale(&mut faults, &locale);
+    let parsed = principal.zip(key).map(|(principal, key)| CreateCustomer {
+        principal,
+        key,
+        fingerprint,
+        customer_id,
+        name: request.name,
+        email: request.email,
+        locale,
+        show_name: request.show_name,
+        traceparent: None,
+    });
+    faults.finish(parsed)
+}
+
+fn fingerprint(request: &wire::CreateCustomerRequest) -> Fingerprint {
+    let body = wire::CreateCustomerRequest {
+        principal: String::new(),
+        idempotency_key: String::new(),
+        ..request.clone()
+    };
+    Sha256::digest(body.encode_to_vec()).into()
+}
+
+fn check_name(faults: &mut Faults, name: &str) {
+    let chars = name.chars().count();
+    let blank = name.trim().is_empty();
+    if blank || chars > NAME_CHARS_MAX || name.chars().any(char::is_control) {
+        let detail = format!("a name has 1 to {NAME_CHARS_MAX} characters, not all of them blank");
+        faults.add("name", detail);
+    }
+}
+
+/// Whether mail arrives is for the mail server to say; here only what can be no address, or could be
+/// taken for more than one.
+fn check_email(faults: &mut Faults, email: &str) {
+    let plain = |part: &str| {
+        let odd = |c: char| c.is_control() || c.is_whitespace() || "<>(),;:\\\"[]@".contains(c);
+        !part.is_empty() && !part.chars().any(odd)
+    };
+    let whole = email
+        .rsplit_once('@')
+        .is_some_and(|(name, host)| plain(name) && plain(host));
+    if !whole || email.len() > EMAIL_CHARS_MAX {
+        let detail = format!("an address is name@host, at most {EMAIL_CHARS_MAX} characters");
+        faults.add("email", detail);
+    }
+}
+
+/// BCP 47: parts of letters and digits, the first of two or three letters.
+fn check_locale(faults: &mut Faults, locale: &str) {
+    let language = locale.split('-').next().unwrap_or_default();
+    let language = (2..=3).contains(&language.len())
+        && language.bytes().all(|byte| byte.is_ascii_alphabetic());
+    let part = |part: &str| {
+        (1..=8).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    };
+    if !language || !locale.split('-').all(part) || locale.len() > LOCALE_CHARS_MAX {
+        let detail = "a locale is a language tag of BCP 47, such as `en` or `pt-PT`";
+        faults.add("locale", detail);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn faults_of(check: fn(&mut Faults, &str), text: &str) -> bool {
+        let mut faults = Faults::default();
+        check(&mut faults, text);
+        faults.finish(Some(())).is_err()
+    }
+
+    #[test]
+    fn addresses_are_one_name_at_one_host() {
+        for right in ["ada@example.org", "a.b+c@x.co"] {
+            assert!(!faults_of(check_email, right), "{right} was refused");
+        }
+        for wrong in [
+            "",
+            "ada",
+            "@x",
+            "a@",
+            "a b@x",
+            "a@x,b@y",
+            "a@b@c",
+            "<a@x>",
+            "a@x\r\nBcc:",
+        ] {
+            assert!(faults_of(check_email, wrong), "{wrong} was taken");
+        }
+    }
+
+    #[test]
+    fn locales_are_language_tags() {
+        for right in ["en", "pt-PT", "zh-Hant-TW"] {
+            assert!(!faults_of(check_locale, right), "{right} was refused");
+        }
+        for wrong in ["", "e", "english", "en_US", "en-", "e1"] {
+            assert!(faults_of(check_locale, wrong), "{wrong} was taken");
+        }
+    }
+
+    #[test]
+    fn names_are_not_blank() {
+        assert!(!faults_of(check_name, "Zoë"));
+        for wrong in ["", "  ", "a\0b", &"x".repeat(101)] {
+            assert!(faults_of(check_name, wrong), "{wrong:?} was taken");
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Orders over gRPC: `brewline.order.v1.OrderService`.
+
+mod parse;
+pub(super) mod refuse;
+
+use std::time::Duration;
+
+use crate::inbound::held_interim as held;
+use brewline_proto::order::v1 as wire;
+use tonic::{Request, Response, Status};
+use wire::order_service_server::OrderService;
+
+use super::catalogue_consumer;
+use crate::Parts;
+use crate::app::cancel_order;
+use crate::app::place_order::PlaceOrders;
+use crate::app::query_orders::{self, Until};
+use crate::outbound::order_view;
+pub(super) use parse::{Faults, traceparent};
+
+/// Serves orders.
+#[derive(Debug, Clone)]
+pub struct OrderGrpc {
+    parts: Parts,
+    place: PlaceOrders,
+    monitor: brewline_messaging::Monitor,
+}
+
+// === impl OrderGrpc ===
+
+impl OrderGrpc {
+    /// Serves what `place` accepts and what `parts` hold.
+    #[must_use]
+    pub const fn new(
+        parts: Parts,
+        place: PlaceOrders,
+        monitor: brewline_messaging::Monitor,
+    ) -> Self {
+        Self {
+            parts,
+            place,
+            monitor,
+        }
+    }
+
+    /// Waits until the copy of the catalogue holds what the caller has seen elsewhere. It happens before
+    /// the queue: who waits here holds up nobody, and nothing is stored under the key.
+    async fn wait_for_catalogue(
+        &self,
+        tokens: Vec<held::Token>,
+        wait: Duration,
+    ) -> Result<(), Status> {
+        if tokens.is_empty() {
+            return Ok(());
+        }
+        let consumer = catalogue_consumer::SPEC.name;
+        let held = held::wait(&self.parts.pool, &self.monitor, consumer, &tokens, wait).await;
+        match held.map_err(|error| refuse::database(&error))? {
+            held::Held::Yes => Ok(()),
+            held::Held::Behind => Err(refuse::behind()),
+            held::Held::Parked => Err(refuse::parked()),
+        }
+    }
+}
+
+#[tonic::async_trait]
+impl OrderService for OrderGrpc {
+    async fn place_order(
+        &self,
+        request: Request<wire::PlaceOrderRequest>,
+    ) -> Result<Response<wire::PlaceOrderResponse>, Status> {
+        let request = request.into_inner();
+        let tokens = parse::catalogue_tokens(&request.tokens)?;
+        let wait = parse::wait(request.wait_ms);
+        let order = parse::place_order(request)?;
+        self.wait_for_catalogue(tokens, wait).await?;
+        let placed = self.place.place(order).await.map_err(refuse::place)?;
+        Ok(Response::new(wire::PlaceOrderResponse {
+            order: Some(order_view::as_placed(&placed.order)),
+            replayed: placed.replayed,
+        }))
+    }
+
+    async fn cancel_order(
+        &self,
+        request: Request<wire::CancelOrderRequest>,
+    ) -> Result<Response<wire::CancelOrderResponse>, Status> {
+        let request = request.into_inner();
+        let order_id = parse::order_id(&request.order_id)?;
+        let reason = parse::cancel_reason(&request.reason)?;
+        // A caller that goes away in the middle leaves a transaction that is rolled back, or a commit
+        // whose calls the timers pick up: nothing is lost either way.
+        let order = cancel_order::cancel(&self.parts, order_id, &reason).await;
+        Ok(Response::new(wire::CancelOrderResponse {
+            order: Some(order.map_err(refuse::cancel)?),
+        }))
+    }
+
+    async fn get_order(
+        &self,
+        request: Request<wire::GetOrderRequest>,
+    ) -> Result<Response<wire::GetOrderResponse>, Status> {
+        let request = request.into_inner();
+        let order_id = parse::order_id(&request.order_id)?;
+        let patience = parse::patience(&request.tokens, request.wait_ms)?;
+        let until = if request.until_settled {
+            Until::Settled
+        } else {
+            Until::Now
+        };
+        let order = query_orders::get(&self.parts, order_id, until, &patience).await;
+        Ok(Response::new(wire::GetOrderResponse {
+            order: Some(order.map_err(refuse::query)?),
+        }))
+    }
+
+    async fn list_orders(
+        &self,
+        request: Request<wire::ListOrdersRequest>,
+    ) -> Result<Response<wire::ListOrdersResponse>, Status> {
+        let request = request.into_inner();
+        let filter = parse::filter(&request)?;
+        let page_size = parse::page_size(request.page_size)?;
+        let patience = parse::patience(&request.tokens, request.wait_ms)?;
+        let token = &request.page_token;
+        let page = query_orders::list(&self.parts, &filter, page_size, token, &patience).await;
+        let page = page.map_err(refuse::query)?;
+        Ok(Response::new(wire::ListOrdersResponse {
+            orders: page.orders,
+            next_page_token: page.next,
+        }))
+    }
+}

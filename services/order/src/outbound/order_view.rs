@@ -1,0 +1,241 @@
+//! The view `orders`: one order, or a page of them, as the wire has them.
+//!
+//! Money's status is no part of the view: it is read from the saga's row along with it.
+
+use brewline_kernel::{CustomerId, OrderId, StoreId};
+use brewline_order_domain::order::{Order, OrderStatus, RejectionCode};
+use brewline_postgres::{Connection, Error, Instant, Row};
+use brewline_proto::order::v1 as wire;
+use uuid::Uuid;
+
+use super::event_codec::{amount, decode_lines, instant, line, rejection_code};
+
+/// Which orders a page holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Only this customer's.
+    pub customer_id: Option<CustomerId>,
+    /// Only this store's.
+    pub store_id: Option<StoreId>,
+    /// Only those that stand here.
+    pub status: Option<OrderStatus>,
+}
+
+macro_rules! select {
+    ($from:literal) => {
+        concat!(
+            "select o.order_id, o.store_id, o.customer_id, o.status, o.version, o.total_minor, o.currency, \
+             o.placed_at, o.updated_at, o.lines, o.rejection_code, o.rejection_detail, \
+             o.cancellation_status, o.cancellation_reason, \
+             (select s.payment_status from saga s where s.saga_id = o.order_id) from ",
+            $from
+        )
+    };
+}
+
+const GET: &str = select!("orders o where o.order_id = $1");
+
+// Each page is one index scan that ends after `limit` rows, or one for each status asked for, merged:
+// the status stands between the filter and the order's id in the index.
+
+const PAGE: &str = select!("orders o where o.order_id < $1 order by o.order_id desc limit $2");
+
+const PAGE_OF_STATUS: &str =
+    select!("orders o where o.status = $3 and o.order_id < $1 order by o.order_id desc limit $2");
+
+const PAGE_OF_STORE: &str = select!(
+    "unnest($3::text[]) asked(status) cross join lateral ( \
+        select * from orders i where i.store_id = $4 and i.status = asked.status and i.order_id < $1 \
+        order by i.order_id desc limit $2) o \
+     order by o.order_id desc limit $2"
+);
+
+// One customer's orders at one store are found among that customer's orders: a person's lifetime of
+// coffee, not the table.
+const PAGE_OF_CUSTOMER: &str = select!(
+    "unnest($3::text[]) asked(status) cross join lateral ( \
+        select * from orders i where i.customer_id = $4 and i.status = asked.status and i.order_id < $1 \
+            and ($5::text is null or i.store_id = $5) \
+        order by i.order_id desc limit $2) o \
+     order by o.order_id desc limit $2"
+);
+
+const BEHIND: &str = "select count(*) from unnest($1::uuid[], $2::bigint[]) asked(order_id, version) \
+    where coalesce((select o.version from orders o where o.order_id = asked.order_id), 0) < asked.version";
+
+/// One order.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn get(connection: &Connection, order_id: OrderId) -> Result<Option<wire::Order>, Error> {
+    let row = connection.query_opt(GET, &[&order_id.as_uuid()]).await?;
+    Ok(row.as_ref().map(read))
+}
+
+/// At most `limit` orders, newest first, those placed before `before`.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn page(
+    connection: &Connection,
+    filter: &Filter,
+    before: Uuid,
+    limit: i64,
+) -> Result<Vec<wire::Order>, Error> {
+    let statuses: Vec<&str> = match filter.status {
+        Some(status) => vec![status.as_str()],
+        None => OrderStatus::ALL
+            .into_iter()
+            .map(OrderStatus::as_str)
+            .collect(),
+    };
+    let store = filter.store_id.as_ref().map(StoreId::as_str);
+    let rows = match (&filter.customer_id, store, filter.status) {
+        (Some(customer), store, _) => {
+            let customer = customer.as_str();
+            connection
+                .query(
+                    PAGE_OF_CUSTOMER,
+                    &[&before, &limit, &statuses, &customer, &store],
+                )
+                .await?
+        }
+        (None, Some(store), _) => {
+            connection
+                .query(PAGE_OF_STORE, &[&before, &limit, &statuses, &store])
+                .await?
+        }
+        (None, None, Some(status)) => {
+            connection
+                .query(PAGE_OF_STATUS, &[&before, &limit, &status.as_str()])
+                .await?
+        }
+        (None, None, None) => connection.query(PAGE, &[&before, &limit]).await?,
+    };
+    Ok(rows.iter().map(read).collect())
+}
+
+/// Whether the view holds at least these versions.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn holds(connection: &Connection, asked: &[(OrderId, i64)]) -> Result<bool, Error> {
+    if asked.is_empty() {
+        return Ok(true);
+    }
+    let ids: Vec<Uuid> = asked
+        .iter()
+        .map(|(order_id, _)| order_id.as_uuid())
+        .collect();
+    let versions: Vec<i64> = asked.iter().map(|(_, version)| *version).collect();
+    let behind: i64 = connection
+        .query_one(BEHIND, &[&ids, &versions])
+        .await?
+        .get(0);
+    Ok(behind == 0)
+}
+
+/// An order right after it was accepted: no money has moved yet.
+#[must_use]
+pub fn as_placed(order: &Order) -> wire::Order {
+    wire::Order {
+        order_id: order.id.to_string(),
+        store_id: order.store_id.to_string(),
+        customer_id: order.customer_id.to_string(),
+        status: status(order.status).into(),
+        lines: order.lines.iter().map(line).collect(),
+        total: Some(amount(order.total)),
+        payment_status: wire::PaymentStatus::None.into(),
+        version: order.version,
+        placed_at: Some(instant(order.placed_at)),
+        updated_at: Some(instant(order.updated_at)),
+        rejection: None,
+        cancellation: None,
+    }
+}
+
+/// A status on the wire.
+#[must_use]
+pub const fn status(status: OrderStatus) -> wire::OrderStatus {
+    match status {
+        OrderStatus::Pending => wire::OrderStatus::Pending,
+        OrderStatus::Confirmed => wire::OrderStatus::Confirmed,
+        OrderStatus::Rejected => wire::OrderStatus::Rejected,
+        OrderStatus::Preparing => wire::OrderStatus::Preparing,
+        OrderStatus::Ready => wire::OrderStatus::Ready,
+        OrderStatus::Collected => wire::OrderStatus::Collected,
+        OrderStatus::Cancelling => wire::OrderStatus::Cancelling,
+        OrderStatus::Cancelled => wire::OrderStatus::Cancelled,
+    }
+}
+
+/// A status from the wire; none when it is unspecified, `Err` when it is none of ours.
+///
+/// # Errors
+/// With the number that means nothing.
+pub fn status_back(number: i32) -> Result<Option<OrderStatus>, i32> {
+    if number == i32::from(wire::OrderStatus::Unspecified) {
+        return Ok(None);
+    }
+    let known = OrderStatus::ALL.into_iter();
+    let found = known
+        .into_iter()
+        .find(|known| i32::from(status(*known)) == number);
+    found.map(Some).ok_or(number)
+}
+
+fn read(row: &Row) -> wire::Order {
+    let currency: String = row.get(6);
+    let total = brewline_proto::money::v1::Money {
+        amount_minor: row.get(5),
+        currency,
+    };
+    let parsed = OrderStatus::parse(row.get(3)).map(status);
+    wire::Order {
+        order_id: row.get::<_, Uuid>(0).to_string(),
+        store_id: row.get(1),
+        customer_id: row.get(2),
+        status: parsed.unwrap_or(wire::OrderStatus::Unspecified).into(),
+        // Written by us in the transaction of the first event; were it not readable, the rest is.
+        lines: decode_lines(row.get(9)).unwrap_or_default(),
+        total: Some(total),
+        payment_status: payment_status(row.get(14)).into(),
+        version: row.get(4),
+        placed_at: Some(instant(row.get::<_, Instant>(7).0)),
+        updated_at: Some(instant(row.get::<_, Instant>(8).0)),
+        rejection: rejection(row.get(10), row.get(11)),
+        cancellation: cancellation(row.get(12), row.get(13)),
+    }
+}
+
+fn payment_status(text: Option<&str>) -> wire::PaymentStatus {
+    match text {
+        Some("authorised") => wire::PaymentStatus::Authorised,
+        Some("captured") => wire::PaymentStatus::Captured,
+        Some("reversing") => wire::PaymentStatus::Reversing,
+        Some("voided") => wire::PaymentStatus::Voided,
+        Some("refunded") => wire::PaymentStatus::Refunded,
+        Some(_) | None => wire::PaymentStatus::None,
+    }
+}
+
+fn rejection(code: Option<&str>, detail: Option<String>) -> Option<wire::Rejection> {
+    let code = RejectionCode::parse(code?)?;
+    Some(wire::Rejection {
+        code: rejection_code(code).into(),
+        detail: detail.unwrap_or_default(),
+    })
+}
+
+fn cancellation(status: Option<&str>, reason: Option<String>) -> Option<wire::Cancellation> {
+    let status = match status? {
+        "requested" => wire::CancellationStatus::Requested,
+        "granted" => wire::CancellationStatus::Granted,
+        "refused" => wire::CancellationStatus::Refused,
+        _ => return None,
+    };
+    Some(wire::Cancellation {
+        status: status.into(),
+        reason: reason.unwrap_or_default(),
+    })
+}
