@@ -1,0 +1,132 @@
+//! A shop of its own for each run.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use brewline_chaos::workload::{Client, Shop};
+use hyper::Method;
+use serde_json::{Value, json};
+
+/// Stores: enough that no single row is everybody's, few enough to be a chain's busy morning.
+const STORES: usize = 3;
+/// Products besides the one everybody wants.
+const PRODUCTS: usize = 20;
+/// Customers.
+const CUSTOMERS: usize = 100;
+/// How long a request of the set-up may take, and for how long it is tried again.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Makes stores, products, stock and customers of their own for one run.
+///
+/// # Errors
+/// When the gateway refuses or does not answer.
+pub async fn open(gateway: &str, run: &str, stock: i64) -> anyhow::Result<Shop> {
+    let mut client = Client::new(gateway, PATIENCE);
+    let stores: Vec<String> = (1..=STORES).map(|n| format!("bench-{run}-{n}")).collect();
+    let products: Vec<String> = (0..=PRODUCTS)
+        .map(|n| format!("bench-{run}-p{n}"))
+        .collect();
+    for store in &stores {
+        let body = json!({ "name": store, "currency": "EUR", "timeZone": "Europe/Lisbon" });
+        call(
+            &mut client,
+            Method::PUT,
+            &format!("/v1/stores/{store}"),
+            None,
+            &body,
+        )
+        .await?;
+    }
+    for (number, product) in products.iter().enumerate() {
+        let price = json!([{ "amountMinor": 250 + 10 * number, "currency": "EUR" }]);
+        let body = json!({
+            "name": product, "kind": "drink", "method": "espresso", "origin": "kenya", "prices": price,
+        });
+        call(
+            &mut client,
+            Method::PUT,
+            &format!("/v1/catalogue/{product}"),
+            None,
+            &body,
+        )
+        .await?;
+    }
+    for store in &stores {
+        for product in &products {
+            let body = json!({ "productId": product, "delta": stock, "reason": "bench" });
+            let key = format!("{store}-{product}");
+            let path = format!("/v1/stores/{store}/stock");
+            call(&mut client, Method::POST, &path, Some(&key), &body).await?;
+        }
+    }
+    let mut customers = Vec::with_capacity(CUSTOMERS);
+    for number in 0..CUSTOMERS {
+        customers.push(customer(&mut client, run, number).await?);
+    }
+    let shop = Shop {
+        stores,
+        customers,
+        products,
+    };
+    until_priced(&mut client, &shop).await?;
+    Ok(shop)
+}
+
+async fn customer(client: &mut Client, run: &str, number: usize) -> anyhow::Result<String> {
+    let body = json!({
+        "name": format!("Customer {number}"),
+        "email": format!("customer-{number}@example.com"),
+        "locale": "en",
+        "showName": false,
+    });
+    let key = format!("bench-{run}-customer-{number}");
+    let made = call(client, Method::POST, "/v1/customers", Some(&key), &body).await?;
+    let id = made.get("customerId").and_then(Value::as_str);
+    Ok(id.context("a customer was made without an id")?.to_owned())
+}
+
+/// An order is priced from `order`'s copy of the catalogue, which follows inventory by events: waits
+/// until a first order of the last product is accepted everywhere.
+async fn until_priced(client: &mut Client, shop: &Shop) -> anyhow::Result<()> {
+    let (Some(customer), Some(product)) = (shop.customers.first(), shop.products.last()) else {
+        return Ok(());
+    };
+    for store in &shop.stores {
+        let body = json!({
+            "storeId": store,
+            "customerId": customer,
+            "lines": [{ "productId": product, "quantity": 1 }],
+            "payment": { "token": "tok_ok" },
+        });
+        let key = format!("{store}-first");
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        while let Err(error) = call(client, Method::POST, "/v1/orders", Some(&key), &body).await {
+            ensure!(
+                tokio::time::Instant::now() < deadline,
+                "no order is accepted: {error:#}"
+            );
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+    Ok(())
+}
+
+async fn call(
+    client: &mut Client,
+    method: Method,
+    path: &str,
+    key: Option<&str>,
+    body: &Value,
+) -> anyhow::Result<Value> {
+    let answer = client
+        .send(method, path, key, body.to_string())
+        .await
+        .with_context(|| format!("call {path}"))?;
+    let text = String::from_utf8_lossy(&answer.body);
+    ensure!(
+        answer.status.is_success(),
+        "{path} answered {}: {text}",
+        answer.status
+    );
+    Ok(serde_json::from_str(&text).unwrap_or(Value::Null))
+}

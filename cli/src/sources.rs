@@ -1,0 +1,85 @@
+//! Where a running stack keeps its evidence.
+
+use std::path::Path;
+
+use anyhow::{Context as _, anyhow};
+use brewline_chaos::evidence::Sources;
+use brewline_chaos::history::History;
+use brewline_kernel::Timestamp;
+use brewline_postgres::Pool;
+
+use crate::stack::Endpoints;
+
+/// The services that have a database.
+const SERVICES: [&str; 3] = ["order", "inventory", "payment"];
+
+/// What a reading of evidence shall take in.
+#[derive(Clone, Debug, Default)]
+pub struct Scope<'a> {
+    /// Orders placed before this instant are left out.
+    pub since: Timestamp,
+    /// What clients wrote down.
+    pub journal: Option<&'a Path>,
+    /// A parked saga is a failure.
+    pub healing_promised: bool,
+}
+
+/// The evidence of the stack behind `endpoints`.
+///
+/// # Errors
+/// When an address is missing or the journal cannot be read.
+pub fn of(endpoints: &Endpoints, scope: &Scope<'_>) -> anyhow::Result<Sources> {
+    let mut databases = std::collections::BTreeMap::new();
+    for service in SERVICES {
+        databases.insert(service, database(endpoints, service)?);
+    }
+    let history = match scope.journal {
+        Some(path) => Some(
+            History::read(path).with_context(|| format!("read the journal {}", path.display()))?,
+        ),
+        None => None,
+    };
+    Ok(Sources {
+        databases,
+        kafka: kafka(endpoints),
+        processor: processor(endpoints)?,
+        history,
+        since: scope.since,
+        healing_promised: scope.healing_promised,
+    })
+}
+
+/// A service's database, read-only.
+///
+/// # Errors
+/// When the stack names none.
+pub fn database(endpoints: &Endpoints, service: &str) -> anyhow::Result<Pool> {
+    let url = endpoints.evidence.postgres.get(service);
+    let url = url.ok_or_else(|| anyhow!("the stack names no database of {service}"))?;
+    let config =
+        brewline_postgres::Config::from_url(url, 2).context("read a database's address")?;
+    // A checker reads whole tables: that takes longer than any service may wait.
+    let patient = config.answer_within(std::time::Duration::from_secs(300));
+    Ok(Pool::new(&patient))
+}
+
+/// The broker, as a user that may read everything.
+#[must_use]
+pub fn kafka(endpoints: &Endpoints) -> brewline_kafka::Config {
+    let login = &endpoints.evidence.kafka;
+    let config = brewline_kafka::Config::plain(&login.brokers);
+    match (&login.username, &login.password) {
+        (Some(user), Some(password)) => config.with_login(user, password),
+        _ => config,
+    }
+}
+
+fn processor(endpoints: &Endpoints) -> anyhow::Result<String> {
+    let control = endpoints
+        .services
+        .get("sandbox")
+        .and_then(|sandbox| sandbox.control.clone());
+    control
+        .or_else(|| endpoints.sandbox.clone())
+        .ok_or_else(|| anyhow!("the stack names no card processor"))
+}

@@ -1,0 +1,149 @@
+//! `verify`: do the books balance?
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, bail};
+use brewline_chaos::evidence::{self, Evidence};
+use brewline_chaos::verdict::{Finding, Report, Verdict};
+use brewline_chaos::{invariants, timeline};
+use brewline_kernel::Timestamp;
+use clap::Args;
+use comfy_table::{Cell, Table, presets};
+
+use crate::sources::{self, Scope};
+use crate::stack::Stack;
+use crate::terminal;
+use crate::verbs::why;
+
+/// Arguments of `verify`.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Leave out orders placed before this instant (RFC 3339)
+    #[arg(long, value_name = "INSTANT")]
+    since: Option<String>,
+    /// What clients asked for and were told, as `bench --journal` writes it
+    #[arg(long, value_name = "FILE")]
+    journal: Option<PathBuf>,
+    /// Invariants that must be judged; one that cannot be is `unknown`
+    #[arg(long, value_name = "I1,I2,…", value_delimiter = ',')]
+    must: Vec<String>,
+    /// Everything should have healed by now: a parked saga fails
+    #[arg(long)]
+    healed: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// How many offending orders have their timeline printed.
+const TIMELINES_MAX: usize = 3;
+
+/// Judges the running stack.
+///
+/// # Errors
+/// When no stack runs or an argument makes no sense.
+pub async fn run(arguments: Arguments, stack: &Stack) -> anyhow::Result<ExitCode> {
+    let since = instant(arguments.since.as_deref())?;
+    let scope = Scope {
+        since,
+        journal: arguments.journal.as_deref(),
+        healing_promised: arguments.healed,
+    };
+    let sources = sources::of(&stack.endpoints()?, &scope)?;
+    let mut progress = terminal::Progress::default();
+    progress.show("reading tables, topics and the card processor's ledger");
+    let evidence = evidence::collect(sources).await;
+    progress.clear();
+    let mut findings = invariants::judge(&evidence);
+    demand(&mut findings, &arguments.must)?;
+    let report = Report::new(Some(why::instant(evidence.since.as_micros())), findings);
+    if arguments.json {
+        terminal::say_json(&report)?;
+    } else {
+        print(&report, &evidence);
+    }
+    Ok(ExitCode::from(report.exit_code()))
+}
+
+fn instant(text: Option<&str>) -> anyhow::Result<Timestamp> {
+    let Some(text) = text else {
+        return Ok(Timestamp::EPOCH);
+    };
+    let parsed: jiff::Timestamp = text.parse().context("--since is no RFC 3339 instant")?;
+    Ok(Timestamp::from_micros(parsed.as_microsecond()))
+}
+
+/// What must be judged and was not is unknown.
+fn demand(findings: &mut [Finding], must: &[String]) -> anyhow::Result<()> {
+    for id in must {
+        let finding = findings.iter_mut().find(|finding| finding.id == id);
+        match finding {
+            None => bail!("there is no invariant {id}"),
+            Some(finding) if finding.verdict == Verdict::NotJudged => {
+                finding.verdict = Verdict::Unknown;
+                finding.notes.push("it had to be judged".to_owned());
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(())
+}
+
+fn print(report: &Report, evidence: &Evidence) {
+    let mut table = Table::new();
+    table
+        .load_style(presets::NOTHING)
+        .set_header(["", "invariant", "verdict", "subjects"]);
+    for finding in &report.invariants {
+        let verdict = word(finding.verdict);
+        let subjects = Cell::new(finding.subjects);
+        table.add_row(vec![
+            Cell::new(finding.id),
+            Cell::new(finding.name),
+            Cell::new(verdict),
+            subjects,
+        ]);
+    }
+    terminal::say(table);
+    for finding in &report.invariants {
+        for note in &finding.notes {
+            terminal::say(format!("{}: {note}", finding.id));
+        }
+        for violation in finding.violations.iter().take(10) {
+            let order = violation.order_id.as_deref().unwrap_or("-");
+            terminal::say(format!(
+                "{} VIOLATED  order {order}: {}",
+                finding.id, violation.detail
+            ));
+        }
+    }
+    timelines(report, evidence);
+    let since = report.since.as_deref().unwrap_or("the beginning");
+    terminal::say(format!("since {since}"));
+    terminal::say(format!("verdict: {}", word(report.verdict)));
+}
+
+fn timelines(report: &Report, evidence: &Evidence) {
+    let offending = report
+        .invariants
+        .iter()
+        .flat_map(|finding| &finding.violations);
+    let mut orders: Vec<uuid::Uuid> = offending
+        .filter_map(|violation| violation.order_id.as_ref()?.parse().ok())
+        .collect();
+    orders.dedup();
+    for order in orders.into_iter().take(TIMELINES_MAX) {
+        terminal::say(format!("\norder {order}"));
+        why::print(&timeline::of(evidence, order));
+    }
+}
+
+const fn word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Pass => "pass",
+        Verdict::Fail => "FAIL",
+        Verdict::Unknown => "unknown",
+        Verdict::NotJudged => "not judged",
+    }
+}
