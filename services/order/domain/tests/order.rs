@@ -1,5 +1,12 @@
 //! The order's rules as given/when/then tables, and what holds after any sequence of commands.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
 use brewline_kernel::{Money, OrderId, Timestamp};
 use brewline_order_domain::order::{
     CancellationReason, CancellationStatus, Line, Order, OrderCommand, OrderEvent, OrderRejection,
@@ -95,6 +102,7 @@ fn in_status(status: OrderStatus) -> Order {
 }
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "a table")]
 fn every_status_answers_every_command_as_specified() {
     use OrderStatus::{
         Cancelled, Cancelling, Collected, Confirmed, Pending, Preparing, Ready, Rejected,

@@ -97,7 +97,11 @@ impl Turn<'_> {
 
     fn stock(&mut self, news: Stock, detail: &str) {
         let learned = self.state.stock.learn(news);
-        if learned == self.state.stock {
+        // What undoes a reservation is the order's end, which is in one commit with unwinding. News of
+        // it at any other time contradicts what is written here, and is not believed.
+        let ends = matches!(learned, Stock::Released | Stock::Returned);
+        let unwinding = self.state.working_phase() == Phase::Unwinding;
+        if learned == self.state.stock || (ends && !unwinding) {
             return;
         }
         self.state.stock = learned;
@@ -125,8 +129,10 @@ impl Turn<'_> {
 
     fn authorise(&mut self, outcome: &Outcome) {
         let (code, detail) = match outcome {
-            Outcome::Done(_) => return self.pass_pivot(),
-            Outcome::Unknown => return self.ask_again(),
+            Outcome::Done(Effect::Authorised | Effect::Captured) => return self.pass_pivot(),
+            // Done, but not what was asked for: payment contradicts itself. Only a plain yes is one.
+            Outcome::Done(Effect::Voided | Effect::Refunded | Effect::Nothing)
+            | Outcome::Unknown => return self.ask_again(),
             Outcome::Declined { code } => (RejectionCode::PaymentDeclined, code),
             Outcome::RiskRefused { detail } => (RejectionCode::RiskRefused, detail),
             Outcome::Refused { detail } => (RejectionCode::PaymentDeclined, detail),
