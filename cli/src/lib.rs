@@ -1,1 +1,11 @@
-//! brewline-cli
+//! The command `brewline`: the local stack, orders from the shell, and the operator's view.
+//!
+//! `stack` starts and keeps processes; each file in `verbs` is one verb of the command line.
+
+pub mod shop;
+pub mod bench;
+pub mod decode;
+pub mod sources;
+pub mod stack;
+pub mod terminal;
+pub mod verbs;

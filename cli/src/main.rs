@@ -1,0 +1,124 @@
+//! The command `brewline`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use brewline_cli::stack::{Folder, Stack};
+use brewline_cli::{terminal, verbs};
+use clap::{Parser, Subcommand};
+
+/// Coffee orders that survive anything: a local stack, and what to do with it.
+#[derive(Debug, Parser)]
+#[command(name = "brewline", version, disable_help_subcommand = true)]
+struct Cli {
+    /// The data folder of the stack
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        env = "BREWLINE_DATA",
+        default_value = ".brewline"
+    )]
+    data: PathBuf,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Start everything, load the demo, place a first order; stays until Ctrl-C
+    Up(verbs::up::Arguments),
+    /// Stop everything, drained
+    Down(verbs::down::Arguments),
+    /// Show each process and how far each consumer is behind
+    Status(verbs::status::Arguments),
+    /// Stop a service and start it again
+    Restart(verbs::restart::Arguments),
+    /// Send a signal to a service; it is started again when it dies of it
+    Kill(verbs::kill::Arguments),
+    /// Run so many instances of a service
+    Scale(verbs::scale::Arguments),
+    /// Show a service's log
+    Logs(verbs::logs::Arguments),
+    /// Open psql on a service's database, as its role
+    Psql(verbs::psql::Arguments),
+    /// Run one of Kafka's own tools, connected as super user
+    Kafka(verbs::kafka::Arguments),
+    /// The shop from the shell
+    Order(verbs::order::Arguments),
+    /// Sagas: parked ones first, then the oldest
+    Saga(verbs::saga::Arguments),
+    /// Events as they come, envelope and body
+    Events(verbs::events::Arguments),
+    /// An order's whole story, and on what it is stuck
+    Why(verbs::why::Arguments),
+    /// Check that the books balance
+    Verify(verbs::verify::Arguments),
+    /// Measure speed and cost on this machine
+    Bench(verbs::bench::Arguments),
+    /// Set up and run the test suite
+    Test(verbs::test::Arguments),
+    /// PostgreSQL and Kafka alone, for tests
+    #[command(hide = true)]
+    Servers(verbs::servers::Arguments),
+    /// What `up --detach` leaves running
+    #[command(hide = true)]
+    Supervise(verbs::supervise::Arguments),
+}
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are answers; everything else is wrong usage.
+            error.print().ok();
+            return if error.use_stderr() {
+                ExitCode::from(verbs::USAGE)
+            } else {
+                ExitCode::SUCCESS
+            };
+        }
+    };
+    match execute(cli) {
+        Ok(code) => code,
+        Err(error) => {
+            terminal::note(format!("brewline: {error:#}"));
+            verbs::exit_code(&error)
+        }
+    }
+}
+
+fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
+    let stack = Stack::new(Folder::at(&cli.data)?);
+    // One thread: a supervisor must start its processes from the thread that lives as long as
+    // itself, and no verb here computes.
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("start the runtime")?
+        .block_on(run(cli.verb, &stack))
+}
+
+async fn run(verb: Verb, stack: &Stack) -> anyhow::Result<ExitCode> {
+    match verb {
+        Verb::Up(arguments) => verbs::up::run(arguments, stack).await,
+        Verb::Down(arguments) => verbs::down::run(arguments, stack).await,
+        Verb::Status(arguments) => verbs::status::run(arguments, stack).await,
+        Verb::Restart(arguments) => verbs::restart::run(arguments, stack).await,
+        Verb::Kill(arguments) => verbs::kill::run(arguments, stack).await,
+        Verb::Scale(arguments) => verbs::scale::run(arguments, stack).await,
+        Verb::Logs(arguments) => verbs::logs::run(arguments, stack).await,
+        Verb::Psql(arguments) => verbs::psql::run(arguments, stack).await,
+        Verb::Kafka(arguments) => verbs::kafka::run(arguments, stack).await,
+        Verb::Order(arguments) => verbs::order::run(arguments, stack).await,
+        Verb::Saga(arguments) => verbs::saga::run(arguments, stack).await,
+        Verb::Events(arguments) => verbs::events::run(arguments, stack).await,
+        Verb::Why(arguments) => verbs::why::run(arguments, stack).await,
+        Verb::Verify(arguments) => verbs::verify::run(arguments, stack).await,
+        Verb::Bench(arguments) => verbs::bench::run(arguments, stack).await,
+        Verb::Test(arguments) => verbs::test::run(arguments, stack).await,
+        Verb::Servers(arguments) => verbs::servers::run(arguments, stack).await,
+        Verb::Supervise(arguments) => verbs::supervise::run(arguments, stack).await,
+    }
+}

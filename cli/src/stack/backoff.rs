@@ -1,0 +1,36 @@
+//! How long a process that died waits before it is started again.
+
+use std::time::Duration;
+
+/// The first pause.
+pub const PAUSE_MIN: Duration = Duration::from_millis(100);
+/// The longest pause.
+pub const PAUSE_MAX: Duration = Duration::from_secs(5);
+/// Who lived this long begins with the shortest pause again.
+pub const ALIVE_RESET: Duration = Duration::from_secs(10);
+
+/// Doubles from [`PAUSE_MIN`] to [`PAUSE_MAX`]; a long enough life starts it over.
+#[derive(Clone, Copy, Debug)]
+pub struct RestartBackoff {
+    next: Duration,
+}
+
+// === impl RestartBackoff ===
+
+impl Default for RestartBackoff {
+    fn default() -> Self {
+        Self { next: PAUSE_MIN }
+    }
+}
+
+impl RestartBackoff {
+    /// The pause after a process that lived for `alive`.
+    pub fn after(&mut self, alive: Duration) -> Duration {
+        if alive >= ALIVE_RESET {
+            self.next = PAUSE_MIN;
+        }
+        let pause = self.next;
+        self.next = (self.next * 2).min(PAUSE_MAX);
+        pause
+    }
+}

@@ -1,0 +1,249 @@
+//! One broker in KRaft mode: formatted once, kept running, given its topics and rights.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::rc::Rc;
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow};
+use brewline_kafka::{Admin, Config, Topic};
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+use tokio::process::Command;
+
+use super::acl::{self, Grant, Resource};
+use super::endpoints::KafkaLogin;
+use super::folder::{Folder, fingerprint, write_atomically};
+use super::kafka_files::{self, Jars, KAFKA_VERSION};
+use super::launch::Launch;
+use super::plan::{Addresses, Blueprint, Probe, Unit};
+use super::ports::Ports;
+use super::secrets::Secrets;
+use super::topics::{TopicToMake, topics_to_make};
+
+/// Each run of a tool is a Java of its own that keeps one core busy for a second.
+const TOOLS_AT_ONCE: usize = 2;
+
+/// How the broker's Java compiles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compiler {
+    /// All of it: what is measured must be.
+    Full,
+    /// The quick one only: starts faster, costs more under load. For tests.
+    Quick,
+}
+
+/// A broker on a data folder.
+#[derive(Clone, Debug)]
+pub struct Broker {
+    folder: Folder,
+    ports: Ports,
+    jars: Jars,
+    compiler: Compiler,
+}
+
+// === impl Broker ===
+
+impl Broker {
+    /// Fetches what is missing, writes the configuration, formats the folder once.
+    ///
+    /// # Errors
+    /// When the jars cannot be had or the folder cannot be formatted.
+    pub async fn prepare(
+        folder: &Folder,
+        ports: Ports,
+        secrets: &Secrets,
+        compiler: Compiler,
+    ) -> anyhow::Result<Self> {
+        let broker = Self {
+            folder: folder.clone(),
+            ports,
+            jars: Jars::provide().await?,
+            compiler,
+        };
+        kafka_files::write_configuration(folder, ports, secrets)?;
+        if !broker.data().join("meta.properties").is_file() {
+            broker.format(secrets).await?;
+        }
+        Ok(broker)
+    }
+
+    /// `host:port` for clients.
+    #[must_use]
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.ports.kafka())
+    }
+
+    /// The broker as a unit to be kept running.
+    #[must_use]
+    pub fn unit(&self) -> Unit {
+        let own = self.clone();
+        Unit {
+            name: "kafka".to_owned(),
+            instances: 1,
+            instances_max: 1,
+            version: KAFKA_VERSION.to_owned(),
+            blueprint: Rc::new(move |instance| Ok(own.blueprint(instance))),
+        }
+    }
+
+    /// Makes topics (as `login`, a super user) and rights once; `with_tests` gives the user for
+    /// tests its own.
+    ///
+    /// # Errors
+    /// When the broker refuses.
+    pub async fn provision(&self, login: &KafkaLogin, with_tests: bool) -> anyhow::Result<()> {
+        let (topics, grants) = (topics_to_make(), acl::grants(with_tests));
+        let sum = fingerprint(format!("{topics:?}{grants:?}").as_bytes());
+        let marker = self.folder.kafka().join(format!("provisioned-{sum:016x}"));
+        if marker.is_file() {
+            return Ok(());
+        }
+        make_topics(login).await?;
+        let runs: Vec<Command> = grants.iter().map(|grant| self.grant(grant)).collect();
+        stream::iter(runs.into_iter().map(succeed))
+            .buffer_unordered(TOOLS_AT_ONCE)
+            .try_collect::<Vec<()>>()
+            .await
+            .context("grant Kafka's rights")?;
+        write_atomically(&marker, b"", 0o644)
+    }
+
+    fn data(&self) -> PathBuf {
+        self.folder.kafka().join("data")
+    }
+
+    async fn format(&self, secrets: &Secrets) -> anyhow::Result<()> {
+        // A folder half formatted has no meta.properties and would be refused.
+        fs::remove_dir_all(self.data()).ok();
+        let mut command = self.jars.tool("kafka.tools.StorageTool");
+        command
+            .args(["format", "--standalone", "--ignore-formatted", "-t"])
+            .arg(secrets.kafka_cluster_id())
+            .arg("-c")
+            .arg(kafka_files::server_file(&self.folder));
+        for (user, password) in secrets.kafka_users() {
+            let scram = format!("SCRAM-SHA-512=[name={user},password={password}]");
+            command.args(["--add-scram", &scram]);
+        }
+        succeed(command).await.context("format Kafka's folder")
+    }
+
+    fn blueprint(&self, instance: u16) -> Blueprint {
+        let port = self.ports.kafka();
+        let mut launch = Launch::new(&self.jars.java, self.folder.log("kafka", instance))
+            .arguments([
+                "-Xmx384m",
+                "-XX:+UseSerialGC",
+                "-XX:+ExitOnOutOfMemoryError",
+            ])
+            .arguments(["-Xlog:disable", "-Xlog:all=error:stderr"]);
+        if self.compiler == Compiler::Quick {
+            launch = launch.arguments(["-XX:TieredStopAtLevel=1"]);
+        }
+        launch = self.with_archive(launch);
+        let logging = self.jars.logging.display();
+        launch.stop_grace = Duration::from_secs(30);
+        Blueprint {
+            launch: launch
+                .arguments([format!("-Dlog4j2.configurationFile={logging}")])
+                .arguments(["-Dkafka.log.level=warn", "-cp", &self.jars.class_path])
+                .arguments(["kafka.Kafka".to_owned()])
+                .arguments([kafka_files::server_file(&self.folder).display().to_string()]),
+            addresses: Addresses {
+                http: Some(format!("kafka://127.0.0.1:{port}")),
+                ..Addresses::default()
+            },
+            probe: Probe::Kafka(port),
+        }
+    }
+
+    /// Uses the class archive, or has one written at exit. It gets its real name only after a clean
+    /// exit: Java crashes at start on one that was cut short.
+    fn with_archive(&self, mut launch: Launch) -> Launch {
+        let archive = &self.jars.archive;
+        if archive.is_file() {
+            return launch.arguments([format!("-XX:SharedArchiveFile={}", archive.display())]);
+        }
+        let temporary = archive.with_extension(format!("new-{}", std::process::id()));
+        let flag = format!("-XX:ArchiveClassesAtExit={}", temporary.display());
+        launch.left_behind = Some((temporary, archive.clone()));
+        launch.arguments([flag])
+    }
+
+    fn admin_tool(&self, class: &str) -> Command {
+        let mut command = self.jars.tool(class);
+        command
+            .args(["--bootstrap-server", &self.address(), "--command-config"])
+            .arg(kafka_files::admin_file(&self.folder));
+        command
+    }
+
+    fn grant(&self, grant: &Grant) -> Command {
+        let mut command = self.admin_tool("org.apache.kafka.tools.AclCommand");
+        command.args(["--add", "--force"]);
+        command.args(["--allow-principal", &format!("User:{}", grant.user)]);
+        for operation in &grant.operations {
+            command.args(["--operation", operation.name()]);
+        }
+        for resource in &grant.resources {
+            match resource {
+                Resource::Topic(name) => command.args(["--topic", name]),
+                Resource::Group(name) => command.args(["--group", name]),
+                Resource::TopicPrefix(name) => {
+                    command.args(["--resource-pattern-type", "prefixed", "--topic", name])
+                }
+                Resource::GroupPrefix(name) => {
+                    command.args(["--resource-pattern-type", "prefixed", "--group", name])
+                }
+                Resource::Cluster => command.arg("--cluster"),
+            };
+        }
+        command
+    }
+}
+
+/// Makes every topic that is missing, as a user that may.
+///
+/// # Errors
+/// When the broker does not answer or refuses.
+pub async fn make_topics(login: &KafkaLogin) -> anyhow::Result<()> {
+    let mut config = Config::plain(&login.brokers);
+    if let (Some(username), Some(password)) = (&login.username, &login.password) {
+        config = config.with_login(username, password);
+    }
+    let admin = Admin::new(&config).context("make a client of Kafka")?;
+    let topics: Vec<Topic> = topics_to_make().into_iter().map(native).collect();
+    admin
+        .create_topics(&topics)
+        .await
+        .context("make Kafka's topics")
+}
+
+fn native(topic: TopicToMake) -> Topic {
+    let plain = Topic::new(topic.name, i32::from(topic.partitions));
+    let settings = topic.config.into_iter();
+    settings.fold(plain, |topic, (key, value)| topic.with(key, value))
+}
+
+/// Runs a tool to its end. Its output may hold salted passwords: it is shown on failure only.
+async fn succeed(mut command: Command) -> anyhow::Result<()> {
+    let output = command
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output()
+        .await
+        .context("start a tool of Kafka")?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = if output.stderr.is_empty() {
+        output.stdout
+    } else {
+        output.stderr
+    };
+    Err(anyhow!(
+        "{}",
+        String::from_utf8_lossy(&said).trim().to_owned()
+    ))
+}

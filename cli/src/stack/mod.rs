@@ -1,0 +1,104 @@
+//! The local stack: PostgreSQL, Kafka, the sandbox and all services as processes of this machine.
+//!
+//! ```text
+//! up ──► supervisor ──► child (one task per process: spawn, wait, back off, spawn again)
+//!            ▲  │
+//!   control ─┘  └──► endpoints.json, processes.json   (rewritten whole after each change)
+//! ```
+//!
+//! One supervisor owns one data folder. It alone starts processes, always from the thread that
+//! lives as long as itself, because the kernel binds the parent-death signal to that thread.
+//! Everybody else asks it over the folder's socket or reads `endpoints.json`.
+
+pub mod acl;
+pub mod backoff;
+pub mod boot;
+pub mod child;
+pub mod control;
+pub mod demo;
+pub mod detached;
+pub mod endpoints;
+pub mod folder;
+pub mod kafka;
+pub mod kafka_files;
+pub mod launch;
+pub mod leftovers;
+pub mod options;
+pub mod plan;
+pub mod ports;
+pub mod postgres;
+pub mod prepare;
+pub mod process;
+pub mod readiness;
+pub mod rotation;
+pub mod secrets;
+pub mod services;
+pub mod supervisor;
+pub mod topics;
+
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow};
+use tonic::transport::{Channel, Endpoint};
+
+pub use endpoints::Endpoints;
+pub use folder::Folder;
+
+/// A running stack, as its data folder describes it.
+#[derive(Clone, Debug)]
+pub struct Stack {
+    folder: Folder,
+}
+
+// === impl Stack ===
+
+impl Stack {
+    /// The stack of a data folder, running or not.
+    #[must_use]
+    pub fn new(folder: Folder) -> Self {
+        Self { folder }
+    }
+
+    /// Its data folder.
+    #[must_use]
+    pub fn folder(&self) -> &Folder {
+        &self.folder
+    }
+
+    /// Where everything listens now. Read it again after a restart or a change of scale.
+    ///
+    /// # Errors
+    /// When no stack runs on the folder.
+    pub fn endpoints(&self) -> anyhow::Result<Endpoints> {
+        Endpoints::read(&self.folder)
+    }
+
+    /// The gateway's base address, without a slash at its end.
+    ///
+    /// # Errors
+    /// When no stack runs on the folder.
+    pub fn gateway(&self) -> anyhow::Result<String> {
+        let endpoints = self.endpoints()?;
+        endpoints
+            .gateway
+            .ok_or_else(|| anyhow!("the gateway does not run"))
+    }
+
+    /// A channel to a service's first instance.
+    ///
+    /// # Errors
+    /// When the service does not run.
+    pub fn channel(&self, service: &str) -> anyhow::Result<Channel> {
+        let endpoints = self.endpoints()?;
+        let url = endpoints
+            .services
+            .get(service)
+            .and_then(|service| service.grpc.clone())
+            .ok_or_else(|| anyhow!("service {service} does not run or speaks no gRPC"))?;
+        let endpoint = Endpoint::from_shared(url.clone()).with_context(|| format!("read {url}"))?;
+        Ok(endpoint
+            .connect_timeout(Duration::from_secs(2))
+            .timeout(Duration::from_secs(30))
+            .connect_lazy())
+    }
+}

@@ -1,0 +1,121 @@
+//! Which port belongs to whom: everything follows from one base.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+
+use anyhow::{anyhow, bail};
+
+/// The base unless told otherwise; the gateway's own port.
+pub const PORT_BASE_DEFAULT: u16 = 8080;
+
+/// So many instances of one service have ports.
+pub const INSTANCES_MAX: u16 = 10;
+
+/// Services with a pair of ports per instance, in the order of their ports. Append only: scripts
+/// know the numbers.
+const PAIRED: [&str; 5] = ["order", "payment", "inventory", "gateway", "sandbox"];
+
+const PAIRS_START: u16 = 10;
+const PORTS_PER_SERVICE: u16 = 20;
+
+/// The ports of one stack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ports {
+    base: u16,
+}
+
+// === impl Ports ===
+
+impl Ports {
+    /// All ports from `base` on.
+    ///
+    /// # Errors
+    /// When the last of them would be beyond 65535, or the first below 1024.
+    pub fn from_base(base: u16) -> anyhow::Result<Self> {
+        let count = PAIRS_START + PORTS_PER_SERVICE * PAIRED_COUNT;
+        if base < 1024 || base.checked_add(count).is_none() {
+            bail!(
+                "--port-base must be from 1024 to {}, since {count} ports follow it",
+                u16::MAX - count
+            );
+        }
+        Ok(Self { base })
+    }
+
+    /// The gateway's HTTP port.
+    #[must_use]
+    pub fn gateway(&self) -> u16 {
+        self.base
+    }
+
+    /// The sandbox's HTTP port.
+    #[must_use]
+    pub fn sandbox(&self) -> u16 {
+        self.base + 1
+    }
+
+    /// PostgreSQL.
+    #[must_use]
+    pub fn postgres(&self) -> u16 {
+        self.base + 2
+    }
+
+    /// Kafka's listener for clients.
+    #[must_use]
+    pub fn kafka(&self) -> u16 {
+        self.base + 3
+    }
+
+    /// Kafka's controller.
+    #[must_use]
+    pub fn controller(&self) -> u16 {
+        self.base + 4
+    }
+
+    /// The main port (gRPC; HTTP for further gateways) of an instance, counted from 1.
+    ///
+    /// # Errors
+    /// When the service has no ports or the instance is beyond the limit.
+    pub fn main(&self, service: &str, instance: u16) -> anyhow::Result<u16> {
+        if instance == 0 || instance > INSTANCES_MAX {
+            bail!("{service} can have 1 to {INSTANCES_MAX} instances");
+        }
+        let index = PAIRED
+            .iter()
+            .position(|name| *name == service)
+            .and_then(|index| u16::try_from(index).ok())
+            .ok_or_else(|| anyhow!("{service} has no ports"))?;
+        Ok(self.base + PAIRS_START + PORTS_PER_SERVICE * index + 2 * (instance - 1))
+    }
+
+    /// The admin port of an instance, counted from 1.
+    ///
+    /// # Errors
+    /// As for [`Self::main`].
+    pub fn admin(&self, service: &str, instance: u16) -> anyhow::Result<u16> {
+        Ok(self.main(service, instance)? + 1)
+    }
+
+    /// Fails with one sentence when a port that is about to be used is taken.
+    ///
+    /// # Errors
+    /// When it is.
+    pub fn check_free(ports: &[(&str, u16)]) -> anyhow::Result<()> {
+        for (what, port) in ports {
+            if TcpListener::bind(loopback(*port)).is_err() {
+                bail!(
+                    "port {port} ({what}) is in use by another program: stop that, or choose \
+                     other ports with --port-base"
+                );
+            }
+        }
+        Ok(())
+    }
+}
+
+const PAIRED_COUNT: u16 = 5;
+
+/// A port on this machine only.
+#[must_use]
+pub fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, port))
+}

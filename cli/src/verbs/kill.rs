@@ -1,0 +1,46 @@
+//! `kill SERVICE[/N]`: sends a signal; the supervisor starts again what dies of it.
+
+use std::process::ExitCode;
+
+use clap::Args;
+
+use crate::stack::Stack;
+use crate::stack::control::{self, Wish};
+use crate::verbs::Unknown;
+
+/// Arguments of `kill`.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// The service, or one instance of it
+    #[arg(value_name = "SERVICE[/N]")]
+    target: String,
+    /// The signal, by name or number
+    #[arg(long, default_value = "KILL")]
+    signal: String,
+}
+
+/// Signals a service.
+///
+/// # Errors
+/// When nothing runs or there is no such service or signal.
+pub async fn run(arguments: Arguments, stack: &Stack) -> anyhow::Result<ExitCode> {
+    let wish = Wish::Kill {
+        target: arguments.target,
+        signal: arguments.signal,
+    };
+    tell(stack, &wish).await
+}
+
+/// Asks the supervisor for something that has no answer but yes or no.
+///
+/// # Errors
+/// When nothing runs, or the answer is no.
+pub async fn tell(stack: &Stack, wish: &Wish) -> anyhow::Result<ExitCode> {
+    match control::ask(stack.folder(), wish).await? {
+        Some(_) => Ok(ExitCode::SUCCESS),
+        None => {
+            let shown = stack.folder().root().display();
+            Err(Unknown(format!("nothing runs on {shown}")).into())
+        }
+    }
+}

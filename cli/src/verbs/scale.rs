@@ -1,0 +1,30 @@
+//! `scale SERVICE N`: runs so many instances.
+
+use std::process::ExitCode;
+
+use clap::Args;
+
+use crate::stack::Stack;
+use crate::stack::control::Wish;
+use crate::verbs::kill::tell;
+
+/// Arguments of `scale`.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// The service
+    service: String,
+    /// How many
+    instances: u16,
+}
+
+/// Scales a service.
+///
+/// # Errors
+/// When nothing runs, or the service cannot have so many instances.
+pub async fn run(arguments: Arguments, stack: &Stack) -> anyhow::Result<ExitCode> {
+    let wish = Wish::Scale {
+        service: arguments.service,
+        instances: arguments.instances,
+    };
+    tell(stack, &wish).await
+}
