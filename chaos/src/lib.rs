@@ -5,12 +5,14 @@
 //!   offset, the card processor's own ledger.
 //! - [`invariants`]: one pure function each, from evidence to a [`verdict::Finding`].
 //! - [`verdict`]: Pass, Fail or Unknown, worst first. Unknown is not a pass.
+//! - [`faults`]: what is done to the system meanwhile; [`workload`]: its customers.
 //! - [`timeline`]: an order's whole story, for the person who has to understand a violation.
 //!
 //! Nothing here depends on a service, or on the crates that move messages and sagas: a checker that
 //! shares code with what it judges shares its bugs. Messages are read by their wire format alone.
 
 pub mod evidence;
+pub mod faults;
 pub mod history;
 pub mod invariants;
 pub mod timeline;

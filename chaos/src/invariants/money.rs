@@ -122,16 +122,27 @@ impl Account<'_> {
         };
         self.entries
             .iter()
-            .filter(|entry| entry.kind == LedgerKind::Authorise && entry.status == "authorised")
+            .filter(|entry| entry.kind == LedgerKind::Authorise)
             .map(|entry| entry.authorisation_id.as_str())
             .filter(|id| !ended(id))
             .collect()
     }
 }
 
+/// Whether an entry did anything: a capture that the bank declined is in the ledger and moved nothing.
+fn took_effect(entry: &LedgerEntry) -> bool {
+    let effect = match entry.kind {
+        LedgerKind::Authorise => "authorised",
+        LedgerKind::Capture => "captured",
+        LedgerKind::Void => "voided",
+        LedgerKind::Refund => "refunded",
+    };
+    entry.status == effect
+}
+
 fn accounts(ledger: &[LedgerEntry]) -> BTreeMap<Uuid, Account<'_>> {
     let mut accounts: BTreeMap<Uuid, Account<'_>> = BTreeMap::new();
-    for entry in ledger {
+    for entry in ledger.iter().filter(|entry| took_effect(entry)) {
         if let Some(order) = entry.order() {
             accounts.entry(order).or_default().entries.push(entry);
         }
