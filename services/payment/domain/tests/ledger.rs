@@ -1,5 +1,12 @@
 //! The books balance, posting by posting and order by order.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test ends where it fails"
+)]
+
 use brewline_kernel::Money;
 use brewline_payment_domain::{Event, Posting};
 

@@ -1,5 +1,12 @@
 //! Given what is on record, when a command or an answer comes, then this follows.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test ends where it fails"
+)]
+
 use std::time::Duration;
 
 use brewline_kernel::{Money, OrderId, Timestamp};

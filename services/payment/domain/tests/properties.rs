@@ -1,6 +1,13 @@
 //! Whatever the processor does, and whenever the service dies: an order is charged once, its undo
 //! leaves nothing, and the ledger says what the processor says.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test ends where it fails"
+)]
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 

@@ -8,13 +8,16 @@ use crate::shop::{AMOUNT, Books, Shop, an_order, authorise, effect};
 async fn die_in_flight(shop: &mut Shop, order: brewline_kernel::OrderId, command: Command) {
     let before = shop.processor.requests();
     let (operations, processor) = (shop.operations(), shop.processor.clone());
-    let call = tokio::task::spawn(async move { operations.run(order, command, None).await });
-    eventually("the request is in flight", async || {
-        processor.requests() > before
-    })
-    .await;
-    shop.crash();
-    assert!(call.await.unwrap().is_err(), "a dead service answered");
+    let call = operations.run(order, command, None);
+    let death = async {
+        eventually("the request is in flight", async || {
+            processor.requests() > before
+        })
+        .await;
+        shop.crash();
+    };
+    let (outcome, ()) = tokio::join!(call, death);
+    assert!(outcome.is_err(), "a dead service answered");
 }
 
 #[tokio::test]

@@ -156,7 +156,7 @@ impl Service {
             patience: Duration::from_secs(2),
             key_lifetime: config.key_lifetime,
             outbox: Outbox::new(1),
-            clock: Arc::clone(clock) as Arc<dyn brewline_kernel::Clock>,
+            clock: Arc::<ManualClock>::clone(clock),
             ids: Arc::new(SystemIds),
             limits: Limits {
                 batch_rows_max: 100,
@@ -203,14 +203,14 @@ pub(crate) fn authorise(token: &str, minor: i64) -> Command {
 pub(crate) fn effect(outcome: &Outcome) -> Option<Effect> {
     match outcome {
         Outcome::Done { effect, .. } => Some(*effect),
-        _ => None,
+        Outcome::Declined { .. } | Outcome::Unknown { .. } | Outcome::Refused { .. } => None,
     }
 }
 
 pub(crate) fn refusal(outcome: &Outcome) -> Option<RefusalReason> {
     match outcome {
         Outcome::Refused { reason, .. } => Some(*reason),
-        _ => None,
+        Outcome::Done { .. } | Outcome::Declined { .. } | Outcome::Unknown { .. } => None,
     }
 }
 
