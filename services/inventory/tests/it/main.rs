@@ -12,3 +12,5 @@ mod end_to_end;
 mod migrations;
 mod reservations;
 mod shop;
+#[cfg(feature = "fault-injection")]
+mod teeth;

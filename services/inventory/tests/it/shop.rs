@@ -47,14 +47,14 @@ impl Shop {
             catalogue: CatalogueGrpc(Catalogue {
                 pool: pool.clone(),
                 outbox,
-                clock: clock.clone(),
-                ids: ids.clone(),
+                clock: Arc::<SystemClock>::clone(&clock),
+                ids: Arc::<SystemIds>::clone(&ids),
             }),
             stock: StockGrpc(Stock {
                 pool: pool.clone(),
                 outbox,
-                clock: clock.clone(),
-                ids: ids.clone(),
+                clock: Arc::<SystemClock>::clone(&clock),
+                ids: Arc::<SystemIds>::clone(&ids),
             }),
             handler: OrderEvents { outbox, clock, ids },
             pool,
