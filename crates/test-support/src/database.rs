@@ -126,16 +126,15 @@ async fn template(connection: &Connection, migrations: &[Migration]) -> String {
         .batch_execute("set lock_timeout = '120s'")
         .await
         .expect("set a limit");
-    let lock = [&LOCK as &(dyn brewline_postgres::ToSql + Sync)];
     connection
-        .query("select pg_advisory_lock($1)", &lock)
+        .query("select pg_advisory_lock($1)", &[&LOCK])
         .await
         .expect("wait for the template");
     if !exists().await {
         build(connection, &name, migrations).await;
     }
     connection
-        .query("select pg_advisory_unlock($1)", &lock)
+        .query("select pg_advisory_unlock($1)", &[&LOCK])
         .await
         .expect("let others on");
     name

@@ -27,6 +27,10 @@ const KAFKA_PASSWORD: Variable = Variable {
 /// # Panics
 /// When no server was given.
 #[must_use]
+#[allow(
+    clippy::panic,
+    reason = "a test without a server fails with this sentence"
+)]
 pub fn postgres_url() -> String {
     given(&POSTGRES_URL).unwrap_or_else(|| panic!("{}", missing(&POSTGRES_URL)))
 }
@@ -36,6 +40,10 @@ pub fn postgres_url() -> String {
 /// # Panics
 /// When no broker was given.
 #[must_use]
+#[allow(
+    clippy::panic,
+    reason = "a test without a server fails with this sentence"
+)]
 pub fn kafka() -> kafka::Config {
     let brokers = given(&KAFKA_BROKERS).unwrap_or_else(|| panic!("{}", missing(&KAFKA_BROKERS)));
     let config = kafka::Config::plain(brokers);

@@ -1,7 +1,7 @@
 use brewline_kafka::{Error, Producer, ProducerSettings, Topic, TopicPartition};
 use brewline_test_support::TestTopics;
 
-use crate::{record, send_all};
+use crate::sending::{record, send_all};
 
 #[tokio::test]
 async fn a_topic_made_anew_has_another_id() {

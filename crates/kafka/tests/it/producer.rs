@@ -5,7 +5,7 @@ use brewline_kernel::Timestamp;
 use brewline_test_support::{TestTopics, eventually};
 use bytes::Bytes;
 
-use crate::{record, send_all};
+use crate::sending::{record, send_all};
 
 fn settings() -> ProducerSettings {
     ProducerSettings::default()

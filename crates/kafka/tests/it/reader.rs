@@ -5,7 +5,7 @@ use brewline_kafka::{Producer, ProducerSettings, Reader, TopicPartition, Until};
 use brewline_test_support::TestTopics;
 use tokio::time::timeout;
 
-use crate::{record, send_all};
+use crate::sending::{record, send_all};
 
 #[tokio::test]
 async fn reading_ends_where_the_log_ended_at_the_start() {

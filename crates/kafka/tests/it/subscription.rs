@@ -6,7 +6,7 @@ use brewline_test_support::{TestTopics, eventually};
 use tokio::time::timeout;
 
 use crate::member::Member;
-use crate::{record, send_all};
+use crate::sending::{record, send_all};
 
 fn producer(topics: &TestTopics) -> Producer {
     Producer::new(topics.config(), ProducerSettings::default()).unwrap()

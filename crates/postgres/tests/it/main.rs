@@ -1,5 +1,8 @@
 //! Against a real PostgreSQL.
 
+#[cfg(test)]
 mod listener;
+#[cfg(test)]
 mod migrate;
+#[cfg(test)]
 mod pool;
