@@ -93,10 +93,15 @@ async fn put(base: &str, path: &str, body: String) -> Result<(), Error> {
 }
 
 async fn switch(base: &str, method: Method, path: &str, body: String) -> Result<(), Error> {
-    let answer = Client::new(base, SWITCH_WITHIN).send(method, path, None, body).await?;
+    let answer = Client::new(base, SWITCH_WITHIN)
+        .send(method, path, None, body)
+        .await?;
     if answer.status.is_success() {
         return Ok(());
     }
     let text = String::from_utf8_lossy(&answer.body);
-    Err(Error::Refused(format!("{path} answered {}: {text}", answer.status)))
+    Err(Error::Refused(format!(
+        "{path} answered {}: {text}",
+        answer.status
+    )))
 }

@@ -17,7 +17,7 @@ pub(super) fn no_acknowledged_order_lost(all: &Evidence, mut judge: Judge) -> Fi
     for (key, story) in &history.placed {
         judge.subject();
         for (_, order) in &story.accepted {
-            if !orders.rows.contains_key(order) {
+            if all.in_scope(*order) && !orders.rows.contains_key(order) {
                 judge.violation(
                     Some(*order),
                     format!("acknowledged under key {key}, and lost"),
@@ -68,17 +68,16 @@ pub(super) fn one_key_one_order(all: &Evidence, mut judge: Judge) -> Finding {
         let Some(order) = key.order else { continue };
         judge.subject();
         keys_of.entry(order).or_default().push(&key.key);
-        if !orders.rows.contains_key(&order) {
+        if all.in_scope(order) && !orders.rows.contains_key(&order) {
             judge.violation(
                 Some(order),
                 format!("key {} names an order that is not there", key.key),
             );
         }
     }
-    for (id, order) in &orders.rows {
+    for id in orders.rows.keys() {
         let keys = keys_of.get(id).map_or(0, Vec::len);
-        // Keys of orders that ended long ago are pruned.
-        if keys != 1 && order.placed_at >= all.since {
+        if keys != 1 {
             judge.violation(
                 Some(*id),
                 format!("{keys} idempotency keys name this order, not 1"),

@@ -3,7 +3,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use uuid::Uuid;
 
 use super::evidence;
-use crate::evidence::{Evidence, LogRecord, Messaging, OutboxRow, SagaEntry, Slot, topics};
+use crate::evidence::{
+    Evidence, LogRecord, Messaging, OutboxRow, SagaEntry, Slot, born_ms, topics,
+};
 use crate::verdict::{Finding, Judge};
 
 /// How old an unpublished row may be before it counts as forgotten, in seconds.
@@ -120,11 +122,6 @@ fn records_have_rows(all: &Evidence, log: &[LogRecord], judge: &mut Judge) {
             );
         }
     }
-}
-
-/// The milliseconds since 1970 in a UUID of version 7.
-fn born_ms(id: Uuid) -> i64 {
-    i64::try_from(id.as_u128() >> 80).unwrap_or(0)
 }
 
 fn first_occurrences_in_order(log: &[LogRecord], judge: &mut Judge) {

@@ -42,7 +42,7 @@ pub(super) fn no_double_charge(all: &Evidence, mut judge: Judge) -> Finding {
     }
     for (id, account) in &accounts {
         let held = account.count(LedgerKind::Capture) > 0;
-        if held && !orders.rows.contains_key(id) && all.since == brewline_kernel::Timestamp::EPOCH {
+        if held && all.in_scope(*id) && !orders.rows.contains_key(id) {
             judge.violation(Some(*id), "charged for an order that is not there");
         }
     }

@@ -1,0 +1,116 @@
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+use brewline_chaos::evidence;
+use brewline_chaos::verdict::{Finding, Verdict};
+use brewline_chaos::{invariants, timeline};
+use brewline_cli::sources::{self, Scope};
+use brewline_kernel::{Clock as _, Timestamp, system::SystemClock};
+use brewline_postgres::{Instant as SqlInstant, Pool};
+
+use crate::platform::Platform;
+use crate::scenarios::Scenario;
+
+/// Everything ordered before healing is closed within this time after it.
+const CLOSED_WITHIN: Duration = Duration::from_secs(60);
+/// For how long orders are placed after healing: healing that breaks the next order is none.
+const AFTERWARDS: Duration = Duration::from_millis(1_500);
+/// What must be judged after every fault.
+const MUST: [&str; 13] = [
+    "I1", "I2", "I3", "I4", "I5", "I6", "I8", "I9", "I10", "I11", "I12", "I14", "I20",
+];
+
+/// Does the fault, heals it, waits, judges. The note says what was seen.
+pub(crate) async fn judged(platform: &Platform, scenario: &Scenario) -> anyhow::Result<String> {
+    let began = SystemClock.now();
+    (scenario.fault)(platform).await.context("do the fault")?;
+    platform.all_ready().await.context("heal")?;
+    let healed = SystemClock.now();
+    tokio::time::sleep(AFTERWARDS).await;
+    let waited = until_closed(&platform.database("order")?, SystemClock.now()).await?;
+    let report = judge(platform, began).await?;
+    let recovery = healed.since(began).as_millis();
+    Ok(format!(
+        "fault and healing {recovery} ms, closed {} ms after, {report}",
+        waited.as_millis()
+    ))
+}
+
+async fn until_closed(orders: &Pool, placed_before: Timestamp) -> anyhow::Result<Duration> {
+    let started = Instant::now();
+    let mut open = 1;
+    while open > 0 {
+        // The database itself may be on its way back.
+        open = open_orders(orders, placed_before).await.unwrap_or(1);
+        if started.elapsed() > CLOSED_WITHIN {
+            bail!("{open} orders are still open {CLOSED_WITHIN:?} after healing");
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    Ok(started.elapsed())
+}
+
+async fn open_orders(orders: &Pool, placed_before: Timestamp) -> anyhow::Result<i64> {
+    let sql = "select count(*) from saga where open and started_at < $1";
+    Ok(orders
+        .get()
+        .await?
+        .query_one(sql, &[&SqlInstant(placed_before)])
+        .await?
+        .get(0))
+}
+
+async fn judge(platform: &Platform, since: Timestamp) -> anyhow::Result<String> {
+    let scope = Scope {
+        since,
+        journal: Some(platform.journal.as_path()),
+        healing_promised: true,
+    };
+    let evidence = evidence::collect(sources::of(&platform.endpoints()?, &scope)?).await;
+    let findings = invariants::judge(&evidence);
+    let broken: Vec<&Finding> = findings
+        .iter()
+        .filter(|finding| match finding.verdict {
+            Verdict::Pass => false,
+            Verdict::NotJudged => MUST.contains(&finding.id),
+            Verdict::Fail | Verdict::Unknown => true,
+        })
+        .collect();
+    if broken.is_empty() {
+        let orders = evidence.judged().len();
+        return Ok(format!("{orders} orders judged"));
+    }
+    for order in broken
+        .iter()
+        .flat_map(|f| &f.violations)
+        .filter_map(|v| v.order_id.as_ref())
+        .take(1)
+    {
+        for entry in timeline::of(&evidence, order.parse().context("an order's id")?) {
+            println!(
+                "    {} {:<14} {}",
+                entry.at_micros, entry.source, entry.text
+            );
+        }
+    }
+    bail!(
+        "{}",
+        broken
+            .iter()
+            .map(|finding| told(finding))
+            .collect::<Vec<_>>()
+            .join("\n    ")
+    )
+}
+
+fn told(finding: &Finding) -> String {
+    let some: Vec<String> = finding
+        .violations
+        .iter()
+        .take(5)
+        .map(|v| format!("{}: {}", v.order_id.as_deref().unwrap_or("-"), v.detail))
+        .collect();
+    let (id, name, verdict) = (finding.id, finding.name, finding.verdict);
+    let notes = finding.notes.join("; ");
+    format!("{id} ({name}): {verdict:?} {} {notes}", some.join(" | "))
+}

@@ -1,0 +1,231 @@
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail, ensure};
+use brewline_chaos::history::Journal;
+use brewline_chaos::workload::{self, Load, Mix};
+use brewline_cli::bench::shop;
+use brewline_cli::sources;
+use brewline_cli::stack::Endpoints;
+use brewline_cli::stack::Folder;
+use brewline_kernel::Clock as _;
+use brewline_kernel::system::SystemClock;
+use brewline_postgres::Pool;
+use tokio::process::Command;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// Orders a second while faults are done: enough that each crash point is passed within a moment,
+/// little enough that two cores heal quickly.
+const RATE: u64 = 40;
+/// More than any sequence of scenarios takes.
+const LOAD_FOR: Duration = Duration::from_secs(3_600);
+/// How long a process may take to be ready again.
+const READY_WITHIN: Duration = Duration::from_secs(45);
+/// Far from the ports of a stack that a person runs.
+const PORT_BASE: &str = "18080";
+/// Short leases, sessions and timeouts: a fault then costs seconds.
+const SETTINGS: [&str; 6] = [
+    "*:BREWLINE_RELAY_LEASE_MS=2000",
+    "*:BREWLINE_KAFKA_SESSION_TIMEOUT_MS=6000",
+    "*:BREWLINE_SHUTDOWN_GRACE_MS=3000",
+    "payment:BREWLINE_PROCESSOR_TIMEOUT_MS=1000",
+    "order:BREWLINE_CHECKOUT_CALL_TIMEOUT_MS=2000",
+    "*:BREWLINE_LOG=info",
+];
+
+/// The platform under test, and its customers.
+pub(crate) struct Platform {
+    cli: PathBuf,
+    data: PathBuf,
+    pub(crate) journal: PathBuf,
+    customers: CancellationToken,
+    load: JoinHandle<Vec<workload::Placed>>,
+}
+
+// === impl Platform ===
+
+impl Platform {
+    /// Starts a fresh platform and sends it customers.
+    pub(crate) async fn start(bin_dir: &Path) -> anyhow::Result<Self> {
+        let cli = PathBuf::from(env!("CARGO_BIN_EXE_brewline"));
+        let data = data_folder();
+        down(&cli, &data).await?;
+        let mut up = Command::new(&cli);
+        up.args(["up", "--detach", "--no-demo", "--port-base", PORT_BASE]);
+        up.arg("--data").arg(&data).arg("--bin-dir").arg(bin_dir);
+        for setting in SETTINGS {
+            up.args(["--env", setting]);
+        }
+        ensure!(
+            up.status().await.context("run `brewline up`")?.success(),
+            "`brewline up` failed"
+        );
+        let journal = data.join("journal.jsonl");
+        let endpoints = Endpoints::read(&Folder::at(&data)?)?;
+        let gateway = endpoints.gateway.context("no gateway")?;
+        let name = format!("kill{:x}", SystemClock.now().as_millis());
+        let shop = shop::open(&gateway, &name, 1_000_000).await?;
+        let load = Load {
+            gateway,
+            shop,
+            mix: Mix {
+                declined_percent: 5,
+                cancelled_percent: 8,
+                ..Mix::default()
+            },
+            rate: Some(RATE),
+            duration: LOAD_FOR,
+            connections: 64,
+            timeout: Duration::from_secs(3),
+            insist: Duration::from_secs(60),
+            seed: 7,
+            journal: Some(Journal::open(&journal)?),
+        };
+        let customers = CancellationToken::new();
+        #[allow(clippy::disallowed_methods, reason = "a test has no task tracker")]
+        let load = tokio::spawn(workload::run(load, customers.clone()));
+        Ok(Self {
+            cli,
+            data,
+            journal,
+            customers,
+            load,
+        })
+    }
+
+    /// Sends the customers home and stops everything.
+    pub(crate) async fn stop(self) -> anyhow::Result<()> {
+        let Self {
+            cli,
+            data,
+            customers,
+            load,
+            ..
+        } = self;
+        customers.cancel();
+        let placed = load.await.context("the load ended badly")?;
+        let accepted = placed
+            .iter()
+            .filter(|placed| placed.order.is_some())
+            .count();
+        println!(
+            "{} orders were asked for, {accepted} accepted",
+            placed.len()
+        );
+        down(&cli, &data).await
+    }
+
+    pub(crate) fn endpoints(&self) -> anyhow::Result<Endpoints> {
+        Endpoints::read(&Folder::at(&self.data)?)
+    }
+
+    /// Runs a verb of the command line.
+    pub(crate) async fn cli(&self, arguments: &[&str]) -> anyhow::Result<()> {
+        let mut command = Command::new(&self.cli);
+        command.args(arguments).arg("--data").arg(&self.data);
+        let out = command
+            .output()
+            .await
+            .with_context(|| format!("run {arguments:?}"))?;
+        let said = String::from_utf8_lossy(&out.stderr);
+        ensure!(out.status.success(), "{arguments:?} failed: {said}");
+        Ok(())
+    }
+
+    /// The admin address and process of an instance, from 1.
+    pub(crate) fn instance(&self, service: &str, number: u16) -> anyhow::Result<(String, u32)> {
+        let endpoints = self.endpoints()?;
+        let service = endpoints
+            .services
+            .get(service)
+            .with_context(|| format!("no {service}"))?;
+        let found = service.instances.iter().find(|i| i.instance == number);
+        let found = found.context("no such instance")?;
+        Ok((found.admin.clone().context("no admin port")?, found.pid))
+    }
+
+    /// Where the card processor takes orders about its behaviour.
+    pub(crate) fn processor(&self) -> anyhow::Result<String> {
+        let endpoints = self.endpoints()?;
+        let sandbox = endpoints.services.get("sandbox").context("no sandbox")?;
+        sandbox
+            .control
+            .clone()
+            .or(endpoints.sandbox.clone())
+            .context("no card processor")
+    }
+
+    pub(crate) fn database(&self, service: &str) -> anyhow::Result<Pool> {
+        sources::database(&self.endpoints()?, service)
+    }
+
+    /// Waits until the process of an instance is another one than `old` and says it is ready.
+    pub(crate) async fn reborn(&self, service: &str, number: u16, old: u32) -> anyhow::Result<()> {
+        let name = format!("{service} is born again");
+        self.until(&name, async || {
+            let Ok((admin, pid)) = self.instance(service, number) else {
+                return false;
+            };
+            pid != old && pid != 0 && ready(&admin).await
+        })
+        .await
+    }
+
+    /// Waits until every process says it is ready.
+    pub(crate) async fn all_ready(&self) -> anyhow::Result<()> {
+        self.until("everything is ready", async || {
+            let Ok(endpoints) = self.endpoints() else {
+                return false;
+            };
+            for service in endpoints.services.values() {
+                for instance in &service.instances {
+                    let Some(admin) = &instance.admin else {
+                        return false;
+                    };
+                    if instance.pid == 0 || !ready(admin).await {
+                        return false;
+                    }
+                }
+            }
+            true
+        })
+        .await
+    }
+
+    pub(crate) async fn until(
+        &self,
+        what: &str,
+        holds: impl AsyncFn() -> bool,
+    ) -> anyhow::Result<()> {
+        let deadline = Instant::now() + READY_WITHIN;
+        while !holds().await {
+            if Instant::now() > deadline {
+                bail!("not within {READY_WITHIN:?}: {what}");
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        Ok(())
+    }
+}
+
+async fn ready(admin: &str) -> bool {
+    let mut client = workload::Client::new(admin, Duration::from_secs(1));
+    let answer = client
+        .send(hyper::Method::GET, "/readyz", None, String::new())
+        .await;
+    answer.is_ok_and(|answer| answer.status.is_success())
+}
+
+async fn down(cli: &Path, data: &Path) -> anyhow::Result<()> {
+    let mut down = Command::new(cli);
+    down.args(["down", "--purge"]).arg("--data").arg(data);
+    down.output().await.context("run `brewline down`")?;
+    Ok(())
+}
+
+/// Below the test servers' folder, so that one purge takes everything.
+fn data_folder() -> PathBuf {
+    let given = std::env::var_os("BREWLINE_KILL_DATA").map(PathBuf::from);
+    given.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../.brewline/kill"))
+}

@@ -1,0 +1,331 @@
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use brewline_chaos::faults;
+use serde_json::{Value, json};
+
+use crate::platform::Platform;
+
+/// How a fault is done; it returns once the fault is over and only healing is left.
+type Fault =
+    Box<dyn for<'a> Fn(&'a Platform) -> Pin<Box<dyn Future<Output = anyhow::Result<()>> + 'a>>>;
+
+/// One fault.
+pub(crate) struct Scenario {
+    pub(crate) name: &'static str,
+    pub(crate) fault: Fault,
+}
+
+/// Every crash point of an order's way, in its order, with the service it is in.
+const CRASH_POINTS: [(&str, &str); 23] = [
+    ("gateway", "gateway.answered-before-reply"),
+    ("order", "order.before-commit"),
+    ("order", "order.placed-before-reply"),
+    ("order", "order.cancelled-before-reply"),
+    ("order", "relay.read-before-send"),
+    ("order", "relay.acked-before-mark"),
+    ("order", "relay.marked"),
+    ("order", "consumer.fetched-before-commit"),
+    ("order", "consumer.committed"),
+    ("order", "checkout.step-recorded-before-call"),
+    ("order", "checkout.call-answered-before-commit"),
+    ("order", "checkout.outcome-committed"),
+    ("inventory", "consumer.fetched-before-commit"),
+    ("inventory", "consumer.committed"),
+    ("inventory", "relay.read-before-send"),
+    ("inventory", "relay.acked-before-mark"),
+    ("inventory", "relay.marked"),
+    ("payment", "payment.intent-recorded-before-request"),
+    ("payment", "payment.answered-before-record"),
+    ("payment", "payment.recorded-before-reply"),
+    ("payment", "relay.read-before-send"),
+    ("payment", "relay.acked-before-mark"),
+    ("payment", "relay.marked"),
+];
+
+/// How long a misbehaving card processor is left alone.
+const MISBEHAVE_FOR: Duration = Duration::from_secs(3);
+
+/// Every scenario of the short run.
+pub(crate) fn all() -> Vec<Scenario> {
+    let mut all = vec![scenario("control-without-fault", |_| {
+        Box::pin(async { Ok(()) })
+    })];
+    for (service, point) in CRASH_POINTS {
+        let name = leak(format!("crash-{service}-at-{point}"));
+        all.push(scenario(name, move |p| Box::pin(crash(p, service, point))));
+    }
+    for service in ["gateway", "order", "inventory", "payment", "sandbox"] {
+        let name = leak(format!("kill-{service}"));
+        all.push(scenario(name, move |p| Box::pin(kill(p, service))));
+    }
+    all.push(scenario("kill-postgres", |p| Box::pin(kill_postgres(p))));
+    all.push(scenario("kill-kafka", |p| Box::pin(kill_kafka(p))));
+    all.extend(processor_scenarios());
+    all.push(scenario("timer-claimed", |p| Box::pin(timer_claimed(p))));
+    all.push(scenario("two-of-each", |p| Box::pin(two_of_each(p))));
+    all.push(scenario("relay-holder-frozen-past-its-lease", |p| {
+        Box::pin(frozen(p, "order"))
+    }));
+    all.push(scenario("consumer-frozen-past-its-session", |p| {
+        Box::pin(frozen(p, "inventory"))
+    }));
+    all.push(scenario("slow-transaction-holds-a-low-position", |p| {
+        Box::pin(slow_transaction(p))
+    }));
+    all
+}
+
+fn processor_scenarios() -> Vec<Scenario> {
+    let modes: [(&'static str, &'static str, Value); 10] = [
+        (
+            "authorise-done-then-hang",
+            "authorise",
+            json!({ "mode": "done-then-hang", "share": 0.5 }),
+        ),
+        (
+            "authorise-done-then-reset",
+            "authorise",
+            json!({ "mode": "done-then-reset", "share": 0.5 }),
+        ),
+        (
+            "authorise-error",
+            "authorise",
+            json!({ "mode": "error", "status": 503, "share": 0.5 }),
+        ),
+        (
+            "authorise-hang",
+            "authorise",
+            json!({ "mode": "hang", "share": 0.5 }),
+        ),
+        (
+            "authorise-slow",
+            "authorise",
+            json!({ "mode": "slow", "delayMs": 1800, "share": 0.5 }),
+        ),
+        (
+            "capture-done-then-hang",
+            "capture",
+            json!({ "mode": "done-then-hang", "share": 0.5 }),
+        ),
+        (
+            "capture-done-then-reset",
+            "capture",
+            json!({ "mode": "done-then-reset", "share": 0.5 }),
+        ),
+        (
+            "void-done-then-reset",
+            "void",
+            json!({ "mode": "done-then-reset", "share": 0.7 }),
+        ),
+        (
+            "refund-error",
+            "refund",
+            json!({ "mode": "error", "status": 500, "share": 0.7 }),
+        ),
+        (
+            "refuse-connection",
+            "authorise",
+            json!({ "mode": "refuse-connection", "share": 0.5 }),
+        ),
+    ];
+    let mut all: Vec<Scenario> = modes
+        .into_iter()
+        .map(|(name, what, how)| {
+            scenario(leak(format!("processor-{name}")), move |p| {
+                let how = how.clone();
+                Box::pin(async move { misbehave(p, &[(what, how)]).await })
+            })
+        })
+        .collect();
+    all.push(scenario("processor-forgets-keys", |p| {
+        // The answer is lost and the key forgotten: only a look by reference can tell.
+        let lost = json!({ "mode": "done-then-hang", "share": 0.5 });
+        Box::pin(async move {
+            misbehave(p, &[("keys", json!({ "ttlMs": 300 })), ("authorise", lost)]).await
+        })
+    }));
+    all
+}
+
+fn scenario<F>(name: &'static str, fault: F) -> Scenario
+where
+    F: for<'a> Fn(&'a Platform) -> Pin<Box<dyn Future<Output = anyhow::Result<()>> + 'a>> + 'static,
+{
+    Scenario {
+        name,
+        fault: Box::new(fault),
+    }
+}
+
+/// Names live as long as the run: there are a few dozen.
+fn leak(name: String) -> &'static str {
+    Box::leak(name.into_boxed_str())
+}
+
+async fn crash(platform: &Platform, service: &str, point: &str) -> anyhow::Result<()> {
+    let (admin, pid) = platform.instance(service, 1)?;
+    faults::arm(&admin, &format!("{point}=kill")).await?;
+    platform
+        .reborn(service, 1, pid)
+        .await
+        .with_context(|| format!("{point} never bit"))
+}
+
+async fn kill(platform: &Platform, service: &str) -> anyhow::Result<()> {
+    let (_, pid) = platform.instance(service, 1)?;
+    faults::kill(pid)?;
+    platform.reborn(service, 1, pid).await
+}
+
+async fn kill_postgres(platform: &Platform) -> anyhow::Result<()> {
+    let pid = platform
+        .endpoints()?
+        .pids
+        .postgres
+        .context("no PostgreSQL of our own")?;
+    faults::kill(pid)?;
+    platform
+        .until("PostgreSQL is back", async || {
+            let Ok(endpoints) = platform.endpoints() else {
+                return false;
+            };
+            endpoints
+                .pids
+                .postgres
+                .is_some_and(|now| now != pid && now != 0)
+        })
+        .await
+}
+
+async fn kill_kafka(platform: &Platform) -> anyhow::Result<()> {
+    let pid = *platform
+        .endpoints()?
+        .pids
+        .kafka
+        .first()
+        .context("no Kafka of our own")?;
+    faults::kill(pid)?;
+    platform
+        .until("Kafka is back", async || {
+            let Ok(endpoints) = platform.endpoints() else {
+                return false;
+            };
+            endpoints
+                .pids
+                .kafka
+                .first()
+                .is_some_and(|now| *now != pid && *now != 0)
+        })
+        .await
+}
+
+async fn misbehave(platform: &Platform, what: &[(&str, Value)]) -> anyhow::Result<()> {
+    let processor = platform.processor()?;
+    for (what, how) in what {
+        faults::misbehave(&processor, what, how).await?;
+    }
+    tokio::time::sleep(MISBEHAVE_FOR).await;
+    Ok(faults::behave(&processor).await?)
+}
+
+/// A timer is only claimed when a call came back unknown: so the processor is made to hang first.
+async fn timer_claimed(platform: &Platform) -> anyhow::Result<()> {
+    let processor = platform.processor()?;
+    faults::misbehave(
+        &processor,
+        "authorise",
+        &json!({ "mode": "hang", "share": 0.5 }),
+    )
+    .await?;
+    let crashed = crash(platform, "order", "checkout.timer-claimed").await;
+    faults::behave(&processor).await?;
+    crashed
+}
+
+async fn two_of_each(platform: &Platform) -> anyhow::Result<()> {
+    for service in ["order", "inventory", "payment"] {
+        platform.cli(&["scale", service, "2"]).await?;
+    }
+    platform.all_ready().await?;
+    for service in ["order", "inventory", "payment"] {
+        let (_, pid) = platform.instance(service, 1)?;
+        faults::kill(pid)?;
+        platform.reborn(service, 1, pid).await?;
+    }
+    for service in ["order", "inventory", "payment"] {
+        platform.cli(&["scale", service, "1"]).await?;
+    }
+    Ok(())
+}
+
+/// The first of two replicas stands still until its lease and its session are over and the second has
+/// taken its place; then it wakes and finds that it is no longer what it was.
+async fn frozen(platform: &Platform, service: &str) -> anyhow::Result<()> {
+    platform.cli(&["scale", service, "2"]).await?;
+    platform.all_ready().await?;
+    let (_, pid) = platform.instance(service, 1)?;
+    let before = epochs(platform, service).await?;
+    faults::freeze(pid)?;
+    let taken = platform
+        .until("the other one takes over", async || {
+            epochs(platform, service)
+                .await
+                .is_ok_and(|now| now > before)
+        })
+        .await;
+    let woken = faults::thaw(pid);
+    taken?;
+    woken?;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    platform.cli(&["scale", service, "1"]).await
+}
+
+/// The sum of all epochs: it grows when anything changes hands.
+async fn epochs(platform: &Platform, service: &str) -> anyhow::Result<i64> {
+    let sql = "select ((select coalesce(sum(epoch), 0) from relay_slot)
+                     + (select coalesce(sum(epoch), 0) from consumer_position))::bigint";
+    Ok(platform
+        .database(service)?
+        .get()
+        .await?
+        .query_one(sql, &[])
+        .await?
+        .get(0))
+}
+
+/// A transaction takes a position of the outbox and keeps it for three seconds. Nobody may wait for
+/// it, and nothing behind it may be forgotten.
+async fn slow_transaction(platform: &Platform) -> anyhow::Result<()> {
+    let endpoints = platform.endpoints()?;
+    let url = endpoints
+        .postgres
+        .get("order")
+        .context("no database of order")?;
+    let config = brewline_postgres::Config::from_url(url, 1).context("read the address")?;
+    let pool = brewline_postgres::Pool::new(&config);
+    let db = pool.get().await?;
+    db.batch_execute("begin; select pg_current_xact_id(); select nextval('outbox_position_0')")
+        .await?;
+    let marks = async || -> anyhow::Result<i64> {
+        let sql = "select count(*) from orders where status = 'confirmed'";
+        Ok(platform
+            .database("order")?
+            .get()
+            .await?
+            .query_one(sql, &[])
+            .await?
+            .get(0))
+    };
+    let before = marks().await?;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let after = marks().await?;
+    db.batch_execute("rollback").await?;
+    ensure!(
+        after > before,
+        "no order was confirmed while a transaction held a low position"
+    );
+    Ok(())
+}
