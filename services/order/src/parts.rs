@@ -37,13 +37,14 @@ impl Parts {
     #[must_use]
     pub fn new(pool: Pool, outbox: Outbox, checkout: &checkout::Settings) -> Self {
         let ids: Arc<dyn IdGenerator> = Arc::new(SystemIds);
+        let waiters = Arc::<Waiters>::default();
         let store = Store::new(outbox, Arc::clone(&ids));
         Self {
             pool,
-            checkouts: Checkouts::new(checkout, store.clone()),
+            checkouts: Checkouts::new(checkout, store.clone(), Arc::clone(&waiters)),
             store,
             catalogue: Arc::default(),
-            waiters: Arc::default(),
+            waiters,
             clock: Arc::new(SystemClock),
             ids,
         }

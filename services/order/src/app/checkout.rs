@@ -18,6 +18,7 @@ mod timers;
 mod turn;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use brewline_kernel::OrderId;
@@ -34,6 +35,7 @@ pub use self::calls::CallSender;
 pub use self::settings::Settings;
 pub use self::timers::DueSagas;
 use self::turn::Turn;
+use crate::app::waiters::Waiters;
 use crate::outbound::payments_client::{Call, CallKind, PaymentsClient};
 use crate::outbound::saga_store::{self, Locked, NewSaga};
 use crate::outbound::store::{self, Cause, Store};
@@ -48,6 +50,7 @@ pub struct Checkouts {
     saga: Checkout,
     timing: Timing,
     store: Store,
+    waiters: Arc<Waiters>,
     calls: Handle<CallKind, Call>,
 }
 
@@ -68,6 +71,7 @@ pub struct Happening {
 #[must_use = "hand it to `Checkouts::committed` after the commit"]
 pub struct Moved {
     calls: Vec<(CallKind, Call)>,
+    orders: Vec<OrderId>,
     notices: Vec<Notice>,
     steps: Vec<Phase>,
 }
@@ -125,15 +129,16 @@ pub fn start(
 // === impl Checkouts ===
 
 impl Checkouts {
-    /// Moves sagas as `settings` say, and writes orders through `store`.
+    /// Moves sagas as `settings` say, writes orders through `store`, and wakes `waiters` of orders.
     #[must_use]
-    pub fn new(settings: &Settings, store: Store) -> Self {
+    pub fn new(settings: &Settings, store: Store, waiters: Arc<Waiters>) -> Self {
         Self {
             saga: Checkout {
                 policy: settings.policy,
             },
             timing: Timing::new(settings.call_timeout),
             store,
+            waiters,
             calls: Handle::new(settings.calls),
         }
     }
@@ -196,6 +201,7 @@ impl Checkouts {
 
     /// Does what remains after the commit. Never blocks.
     pub fn committed(&self, moved: Moved) {
+        self.waiters.changed(moved.orders);
         signals::moved(&moved.steps);
         for notice in &moved.notices {
             signals::notice(*notice);
@@ -238,9 +244,7 @@ impl Error {
             Self::Saga(_) | Self::Order(_) | Self::Disagreement { .. } => None,
         }
     }
-}
 
-impl Error {
     /// The database's fault in it.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! What people on call ask about checkouts: `brewline.operator.v1.SagaService`.
 
-use brewline_kernel::{OrderId, Timestamp};
+use brewline_kernel::OrderId;
 use brewline_order_domain::checkout::Phase;
 use brewline_postgres::{self as postgres, Pool};
 use brewline_proto::operator::v1 as wire;
@@ -8,12 +8,12 @@ use brewline_server::status;
 use tonic::{Code, Request, Response, Status};
 use wire::saga_service_server::SagaService;
 
+use crate::outbound::event_codec::instant;
 use crate::outbound::saga_store::{self, LogLine, Summary};
 
 /// The most sagas in one answer.
 const LIMIT_MAX: i32 = 1_000;
 const LIMIT_DEFAULT: i32 = 100;
-const MICROS_A_SECOND: i64 = 1_000_000;
 
 /// Shows sagas.
 #[derive(Debug, Clone)]
@@ -105,14 +105,5 @@ fn entry(line: LogLine) -> wire::SagaLogEntry {
         to_state: line.to_state,
         trigger: line.trigger,
         actions: line.actions,
-    }
-}
-
-fn instant(at: Timestamp) -> prost_types::Timestamp {
-    let micros = at.as_micros();
-    prost_types::Timestamp {
-        seconds: micros.div_euclid(MICROS_A_SECOND),
-        nanos: i32::try_from(micros.rem_euclid(MICROS_A_SECOND).saturating_mul(1_000))
-            .unwrap_or_default(),
     }
 }

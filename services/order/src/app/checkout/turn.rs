@@ -161,6 +161,7 @@ impl<'a> Turn<'a> {
         ids.sort_unstable();
         ids.dedup();
         let mut orders = store::load_orders(tx, &ids).await?;
+        self.moved.orders = ids;
         commands
             .into_iter()
             .map(|(id, command, cause)| decided(id, orders.remove(&id), command, cause, self.now))
