@@ -27,6 +27,8 @@ const RETRY: Duration = Duration::from_millis(5);
 const FULL: Duration = Duration::from_millis(100);
 /// How often offsets are told to the broker and ends are noted.
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
+/// The longest the thread asks a broker in trouble whether it is back, once a second.
+const PROBE_WAIT: Duration = Duration::from_millis(200);
 /// A seek only changes the client's own state.
 const SEEK_WAIT: Duration = Duration::from_secs(1);
 
@@ -135,11 +137,13 @@ impl Poller {
         let room = self.hand_over() || self.wait_for_room();
         self.note_room(room);
         self.apply_pauses();
-        if !room && !self.paused_full {
-            return true;
+        // While there is no room the wait for it takes the place of parking. Paused partitions give no
+        // records, but the client is polled all the same: it may want to call back.
+        let mut more = !room;
+        if room || self.paused_full {
+            more |= self.take_batch();
+            self.hand_over();
         }
-        let more = self.take_batch();
-        self.hand_over();
         more
     }
 
@@ -342,6 +346,16 @@ impl Poller {
     fn keep_house(&mut self) {
         self.kept_house = Instant::now();
         self.member.commit_noted(&self.consumer);
+        // An idle consumer would not notice that its broker is back.
+        if !self.member.connection.is_sound()
+            && let Some(topic) = self.topics.first()
+            && self
+                .consumer
+                .fetch_metadata(Some(topic), PROBE_WAIT)
+                .is_ok()
+        {
+            self.member.connection.works();
+        }
         let state = self.member.state();
         let ends: Vec<_> = state
             .partitions

@@ -5,6 +5,8 @@ mod admin;
 #[cfg(test)]
 mod member;
 #[cfg(test)]
+mod outage;
+#[cfg(test)]
 mod producer;
 #[cfg(test)]
 mod reader;

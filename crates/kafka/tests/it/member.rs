@@ -37,15 +37,24 @@ impl Member {
 
     /// Handles inputs until the condition holds.
     pub(crate) async fn until(&mut self, what: &str, condition: impl Fn(&Self) -> bool) {
+        self.within(LIMIT, what, condition).await;
+    }
+
+    /// Handles inputs until the condition holds, at most `limit`.
+    pub(crate) async fn within(
+        &mut self,
+        limit: Duration,
+        what: &str,
+        condition: impl Fn(&Self) -> bool,
+    ) {
         let wait = async {
             while !condition(self) {
                 let input = self.inputs.recv().await.expect("the subscription goes on");
                 self.handle(input);
             }
         };
-        timeout(LIMIT, wait)
-            .await
-            .unwrap_or_else(|_| panic!("waited in vain: {what}"));
+        let waited = timeout(limit, wait).await;
+        assert!(waited.is_ok(), "waited in vain: {what}");
     }
 
     /// Handles what is there, for a moment.

@@ -1,0 +1,85 @@
+//! Brokers that go away and come back, played by the client library's own mock cluster.
+
+use std::time::Duration;
+
+use brewline_kafka::{Config, Limits, Producer, ProducerSettings};
+use brewline_test_support::{eventually, eventually_within};
+use futures_util::future::try_join_all;
+use rdkafka::mocking::MockCluster;
+use rdkafka::producer::DefaultProducerContext;
+
+use crate::member::Member;
+use crate::sending::{record, send_all};
+
+const TOPIC: &str = "orders";
+const BROKER: i32 = 1;
+
+fn cluster() -> (MockCluster<'static, DefaultProducerContext>, Config) {
+    let cluster = MockCluster::new(1).unwrap();
+    cluster.create_topic(TOPIC, 2, 1).unwrap();
+    let config = Config::plain(cluster.bootstrap_servers());
+    (cluster, config)
+}
+
+#[tokio::test]
+async fn records_sent_during_an_outage_arrive_in_order_once() {
+    let (cluster, config) = cluster();
+    let producer = Producer::new(&config, ProducerSettings::default()).unwrap();
+    send_all(
+        &producer,
+        (0..100).map(|n| record(TOPIC, "key", &n.to_string())),
+    )
+    .await;
+    cluster.broker_down(BROKER).unwrap();
+    let queued: Vec<_> = (100..300)
+        .map(|n| producer.send(record(TOPIC, "key", &n.to_string())).unwrap())
+        .collect();
+    eventually("the outage shows", async || {
+        !producer.connection().is_sound()
+    })
+    .await;
+    cluster.broker_up(BROKER).unwrap();
+    let offsets: Vec<_> = try_join_all(queued)
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|(_, offset)| offset)
+        .collect();
+    assert!(offsets.into_iter().eq(100..300));
+    assert!(producer.connection().is_sound());
+}
+
+#[tokio::test]
+async fn a_member_goes_on_after_an_outage() {
+    let (cluster, config) = cluster();
+    let producer = Producer::new(&config, ProducerSettings::default()).unwrap();
+    let mut member = Member::join(&config, "group", TOPIC, Limits::default());
+    send_all(
+        &producer,
+        (0..50).map(|n| record(TOPIC, "key", &n.to_string())),
+    )
+    .await;
+    let long = Duration::from_secs(30);
+    member
+        .within(long, "it reads", |member| member.read.len() == 50)
+        .await;
+    cluster.broker_down(BROKER).unwrap();
+    eventually("the outage shows", async || {
+        !member.subscription.connection().is_sound()
+    })
+    .await;
+    cluster.broker_up(BROKER).unwrap();
+    eventually_within(long, "the end of it shows", async || {
+        member.subscription.connection().is_sound()
+    })
+    .await;
+    send_all(
+        &producer,
+        (50..100).map(|n| record(TOPIC, "key", &n.to_string())),
+    )
+    .await;
+    member
+        .within(long, "it reads on", |member| member.read.len() >= 100)
+        .await;
+    assert!(member.read.iter().map(|record| record.offset).eq(0..100));
+}
