@@ -60,6 +60,22 @@ impl Monitor {
     pub fn commits(&self) -> watch::Receiver<u64> {
         self.0.commits.subscribe()
     }
+
+    pub(crate) fn committed(&self) {
+        self.0
+            .commits
+            .send_modify(|commits| *commits = commits.wrapping_add(1));
+    }
+
+    pub(crate) fn tell(&self, place: Place, lag: Lag) {
+        let mut owned = self.0.owned.lock().unwrap_or_else(PoisonError::into_inner);
+        owned.insert(place, lag);
+    }
+
+    pub(crate) fn released(&self, place: &Place) {
+        let mut owned = self.0.owned.lock().unwrap_or_else(PoisonError::into_inner);
+        owned.remove(place);
+    }
 }
 
 impl fmt::Debug for Monitor {

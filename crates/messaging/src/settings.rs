@@ -70,6 +70,8 @@ pub struct ConsumerSettings {
     pub parked_max: i64,
     /// How long the inbox remembers a subject that ended.
     pub inbox_memory: Duration,
+    /// How many relay slots this installation has: dead letters are published through them.
+    pub outbox_slots: u16,
 }
 
 // === impl RelaySettings ===
@@ -114,6 +116,7 @@ impl Default for ConsumerSettings {
             parked_per_key_max: 1_000,
             parked_max: 100_000,
             inbox_memory: Duration::from_secs(14 * 24 * 3_600),
+            outbox_slots: 1,
         }
     }
 }

@@ -157,6 +157,20 @@ impl<R> Core<R> {
         }
     }
 
+    /// A partition was given to us: it is to be claimed before anything of it is applied.
+    pub fn assigned(&mut self, place: TopicPartition) {
+        let partition = Partition {
+            epoch: 0,
+            position: 0,
+            fetched: 0,
+            queue: VecDeque::new(),
+            state: State::Refused {
+                until: Duration::ZERO,
+            },
+        };
+        self.partitions.insert(place, partition);
+    }
+
     /// A partition was claimed. Of one that is still assigned, what was fetched stays: positions
     /// never go back, so it is fetched from there already.
     pub fn claimed(&mut self, place: TopicPartition, epoch: i64, position: i64) {
@@ -303,6 +317,13 @@ impl<R> Core<R> {
             .filter(|p| p.state == State::Flowing);
         let queued: usize = flowing.map(|p| p.queue.len()).sum();
         queued < self.limits.batch_records_max.saturating_mul(2)
+    }
+
+    /// Whether a partition stands still because too much is parked behind its records.
+    #[must_use]
+    pub fn is_paused(&self, place: &TopicPartition) -> bool {
+        let partition = self.partitions.get(place);
+        partition.is_some_and(|partition| matches!(partition.state, State::Paused { .. }))
     }
 
     /// The partitions owned, with their epochs.

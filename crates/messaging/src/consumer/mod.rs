@@ -1,12 +1,34 @@
 //! The consumer: one transaction a batch.
+//!
+//! [`core`] decides what goes into a transaction and what a failure means, `plan` what becomes of
+//! each record, `transaction` runs one, `dead_letter` gives a record up, `store` holds the SQL,
+//! `driver` connects them with Kafka.
 
 pub mod core;
+mod dead_letter;
+mod driver;
+mod plan;
+mod store;
+mod transaction;
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 use brewline_kafka as kafka;
+use brewline_kafka::{Received, Subscription};
 use brewline_postgres as postgres;
 use tokio_util::sync::CancellationToken;
 
-use crate::{ConsumerSettings, ConsumerSpec, Error, Handler, Monitor, Progress};
+use self::core::{Core, Limits};
+use crate::cloud_events::{self, Malformed};
+use crate::{
+    ConsumerSettings, ConsumerSpec, Delivery, Error, Handler, Monitor, OUTAGE_BACKOFF, Outbox,
+    Progress, maintenance,
+};
+use dead_letter::DeadLetters;
+use driver::Worker;
+use store::Store;
+use transaction::Applier;
 
 /// What a consumer is connected to: where it reads, where it writes, and who watches it.
 #[derive(Clone, Debug)]
@@ -21,17 +43,94 @@ pub struct Connections {
     pub monitor: Monitor,
 }
 
+/// A partition that was refused is left alone for so long: time for the group to tell whether it is
+/// still ours.
+const CLAIM_AGAIN_AFTER: Duration = Duration::from_secs(3);
+/// A partition that parked too much is looked at again after this.
+const PAUSED_FOR: Duration = Duration::from_secs(30);
+/// A record that ended the process this often while it was alone in hand is given up.
+const DEATHS_MAX: i32 = 2;
+
 /// Consumes until `shutdown`, sharing the partitions with the service's other instances.
 ///
 /// # Errors
 /// When Kafka refuses for good or a topic was made anew. Outages are waited for.
 pub async fn consume<H: Handler>(
-    _connections: Connections,
-    _spec: ConsumerSpec,
-    _settings: ConsumerSettings,
-    _handler: H,
+    connections: Connections,
+    spec: ConsumerSpec,
+    settings: ConsumerSettings,
+    handler: H,
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
-    shutdown.cancelled().await;
-    Ok(())
+    let pool = connections.pool.clone();
+    let memory = settings.inbox_memory;
+    let worker = worker(connections, spec, settings, handler, shutdown)?;
+    tokio::select! {
+        done = worker.run() => done,
+        never = maintenance::keep_inbox(&pool, spec, memory) => match never {},
+    }
+}
+
+fn worker<H: Handler>(
+    connections: Connections,
+    spec: ConsumerSpec,
+    settings: ConsumerSettings,
+    handler: H,
+    shutdown: CancellationToken,
+) -> Result<Worker<H>, Error> {
+    let topics: Vec<&str> = spec.topics.iter().map(|topic| topic.name).collect();
+    let queue = kafka::Limits::default();
+    let (subscription, inputs) =
+        Subscription::start(&connections.kafka, spec.name, &topics, queue)?;
+    let applier = Applier {
+        store: Store {
+            pool: connections.pool,
+            consumer: spec.name,
+        },
+        dead_letters: DeadLetters {
+            spec,
+            outbox: Outbox::new(settings.outbox_slots),
+        },
+        spec,
+        settings: settings.clone(),
+        handler,
+    };
+    Ok(Worker {
+        applier,
+        core: Core::new(limits(&settings)),
+        subscription,
+        inputs,
+        admin: kafka::Admin::new(&connections.kafka)?,
+        progress: connections.progress,
+        monitor: connections.monitor,
+        shutdown,
+        started_at: Instant::now(),
+        ticked_at: Instant::now(),
+        speaking: BTreeSet::new(),
+        silenced: BTreeSet::new(),
+        waiting: true,
+    })
+}
+
+const fn limits(settings: &ConsumerSettings) -> Limits {
+    Limits {
+        batch_records_max: settings.batch_records_max,
+        batch_bytes_max: settings.batch_bytes_max,
+        attempts_max: settings.attempts_max,
+        deaths_max: DEATHS_MAX,
+        claim_again_after: CLAIM_AGAIN_AFTER,
+        paused_for: PAUSED_FOR,
+        backoff: OUTAGE_BACKOFF,
+    }
+}
+
+/// A record as an event.
+fn delivery(record: &Received) -> Result<Delivery, Malformed> {
+    Ok(Delivery {
+        topic: std::sync::Arc::clone(&record.topic),
+        partition: record.partition,
+        offset: record.offset,
+        envelope: cloud_events::envelope(record)?,
+        payload: record.payload.clone().unwrap_or_default(),
+    })
 }
