@@ -1,20 +1,227 @@
-//! `test`: placeholder until the suite is wired.
+//! `test`: servers up, every check and every test, servers down; what CI runs.
 
-use std::process::ExitCode;
+use std::path::PathBuf;
+use std::process::{ExitCode, Stdio};
+use std::time::Duration;
 
+use anyhow::{Context as _, bail};
 use clap::Args;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::Command;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::{Instant, timeout};
 
-use crate::stack::Stack;
+use crate::stack::{Folder, Stack};
+use crate::terminal;
+
+/// No step takes this long, compiling from nothing included.
+const STEP_WITHIN: Duration = Duration::from_secs(45 * 60);
 
 /// Arguments of `test`.
 #[derive(Debug, Args)]
-pub struct Arguments {}
+pub struct Arguments {
+    /// Only tests whose names hold this; the other checks are left out
+    pattern: Option<String>,
+    /// The long cross products too
+    #[arg(long)]
+    all: bool,
+    /// The servers' first port
+    #[arg(long, value_name = "N", default_value_t = 28080)]
+    port_base: u16,
+    /// The repository
+    #[arg(long, hide = true, env = "BREWLINE_ROOT", default_value = ".")]
+    root: PathBuf,
+    /// The plain binaries
+    #[arg(
+        long,
+        hide = true,
+        env = "BREWLINE_PLAIN_BIN_DIR",
+        default_value = "target/brewline/bin"
+    )]
+    plain_bin_dir: PathBuf,
+    /// The binaries with crash points
+    #[arg(
+        long,
+        hide = true,
+        env = "BREWLINE_FAULT_BIN_DIR",
+        default_value = "target/brewline/bin-fault"
+    )]
+    fault_bin_dir: PathBuf,
+}
+
+/// One command of the suite.
+struct Step {
+    title: &'static str,
+    arguments: Vec<String>,
+}
+
+/// What a step came to.
+struct Outcome {
+    title: &'static str,
+    passed: bool,
+    seconds: u64,
+    closing: Vec<String>,
+}
+
+// === impl Step ===
+
+impl Step {
+    fn cargo(title: &'static str, line: &str) -> Self {
+        Self {
+            title,
+            arguments: line.split_whitespace().map(str::to_owned).collect(),
+        }
+    }
+
+    fn with(mut self, argument: Option<&String>) -> Self {
+        self.arguments.extend(argument.cloned());
+        self
+    }
+}
 
 /// Runs the suite.
 ///
 /// # Errors
-/// When it cannot be started.
-#[allow(clippy::unused_async, reason = "every verb has the same shape")]
-pub async fn run(_arguments: Arguments, _stack: &Stack) -> anyhow::Result<ExitCode> {
-    Ok(ExitCode::SUCCESS)
+/// When the servers do not start or a command cannot be run.
+pub async fn run(arguments: Arguments, stack: &Stack) -> anyhow::Result<ExitCode> {
+    let folder = Folder::at(&stack.folder().root().join("test"))?;
+    let mut terminated = signal(SignalKind::terminate()).context("watch SIGTERM")?;
+    let mut interrupted = signal(SignalKind::interrupt()).context("watch SIGINT")?;
+    let outcomes = tokio::select! {
+        outcomes = suite(&arguments, &folder) => outcomes,
+        _ = terminated.recv() => Err(anyhow::anyhow!("stopped")),
+        _ = interrupted.recv() => Err(anyhow::anyhow!("stopped")),
+    };
+    // However the suite ended, nothing stays behind.
+    let stopped = super::down::stop(&folder).await;
+    let outcomes = outcomes?;
+    stopped.context("stop the servers of the tests")?;
+    Ok(summary(&outcomes))
+}
+
+async fn suite(arguments: &Arguments, folder: &Folder) -> anyhow::Result<Vec<Outcome>> {
+    terminal::note("starting PostgreSQL and Kafka for the tests");
+    let mut environment = super::servers::up(folder, arguments.port_base).await?;
+    let path = |path: &PathBuf| std::path::absolute(path).map(|path| path.display().to_string());
+    environment.push(("BREWLINE_BIN_DIR", path(&arguments.fault_bin_dir)?));
+    environment.push(("BREWLINE_PLAIN_BIN_DIR", path(&arguments.plain_bin_dir)?));
+    let mut outcomes = vec![];
+    for step in steps(arguments) {
+        outcomes.push(execute(step, arguments, &environment).await?);
+    }
+    Ok(outcomes)
+}
+
+fn steps(arguments: &Arguments) -> Vec<Step> {
+    let pattern = arguments.pattern.as_ref();
+    let mut steps = vec![];
+    if pattern.is_none() {
+        steps.push(Step::cargo("format", "fmt --all --check"));
+        steps.push(Step::cargo(
+            "lints",
+            "clippy --workspace --all-targets --features fault-injection --quiet -- -D warnings",
+        ));
+        steps.push(Step::cargo(
+            "documentation",
+            "doc --workspace --no-deps --quiet",
+        ));
+    }
+    let tests = "test --workspace --features fault-injection --no-fail-fast";
+    steps.push(Step::cargo("tests", tests).with(pattern));
+    if arguments.all {
+        let kill = "test -p brewline-cli --features brewline-server/fault-injection --test kill";
+        steps.push(Step::cargo("all kill tests", kill).with(pattern));
+        if let Some(step) = steps.last_mut() {
+            step.arguments.extend(["--".to_owned(), "--all".to_owned()]);
+        }
+    }
+    steps
+}
+
+/// Runs a step, shows its output as it comes and keeps its runners' closing lines.
+async fn execute(
+    step: Step,
+    arguments: &Arguments,
+    environment: &[(&'static str, String)],
+) -> anyhow::Result<Outcome> {
+    terminal::say(format!(
+        "── {} ── cargo {}",
+        step.title,
+        step.arguments.join(" ")
+    ));
+    let began = Instant::now();
+    // One pipe for both streams, so that a runner's name stands before its result.
+    let mut child = Command::new("sh")
+        .args(["-c", "exec cargo \"$@\" 2>&1", "sh"])
+        .args(&step.arguments)
+        .envs(environment.iter().map(|(name, value)| (name, value)))
+        .env("RUSTDOCFLAGS", "-D warnings")
+        .current_dir(&arguments.root)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .context("run cargo")?;
+    let output = child.stdout.take().context("read cargo's output")?;
+    let watched = async {
+        let closing = watch(output).await?;
+        let status = child.wait().await.context("wait for cargo")?;
+        anyhow::Ok((closing, status.success()))
+    };
+    let Ok(watched) = timeout(STEP_WITHIN, watched).await else {
+        bail!(
+            "{} took longer than {} minutes",
+            step.title,
+            STEP_WITHIN.as_secs() / 60
+        );
+    };
+    let (closing, passed) = watched?;
+    Ok(Outcome {
+        title: step.title,
+        passed,
+        seconds: began.elapsed().as_secs(),
+        closing,
+    })
+}
+
+async fn watch(output: tokio::process::ChildStdout) -> anyhow::Result<Vec<String>> {
+    let mut lines = BufReader::new(output).lines();
+    let mut runner = String::new();
+    let mut closing = vec![];
+    while let Some(line) = lines.next_line().await.context("read cargo's output")? {
+        terminal::say(&line);
+        let text = line.trim_start();
+        if let Some(name) = text
+            .strip_prefix("Running ")
+            .or(text.strip_prefix("Doc-tests "))
+        {
+            // "unittests src/lib.rs (target/debug/deps/brewline_order-0123456789abcdef)"
+            let file = name.rsplit(['/', ' ']).next().unwrap_or(name);
+            file.trim_end_matches(')').clone_into(&mut runner);
+        } else if text.starts_with("test result:") && !text.contains(" 0 passed; 0 failed") {
+            closing.push(format!("{runner}: {text}"));
+        }
+    }
+    Ok(closing)
+}
+
+fn summary(outcomes: &[Outcome]) -> ExitCode {
+    terminal::say("\n── closing lines ──");
+    for outcome in outcomes {
+        for line in &outcome.closing {
+            terminal::say(line);
+        }
+    }
+    for outcome in outcomes {
+        let word = if outcome.passed { "passed" } else { "FAILED" };
+        terminal::say(format!(
+            "{}: {word} in {} s",
+            outcome.title, outcome.seconds
+        ));
+    }
+    if outcomes.iter().all(|outcome| outcome.passed) {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }
