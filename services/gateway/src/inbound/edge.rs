@@ -1,0 +1,114 @@
+//! What every request goes through, whatever its route: a limit, a trace, a deadline, a metric, and a
+//! problem document when it fails.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderMap, Method};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use brewline_kernel::TraceParent;
+use brewline_kernel::system::random;
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use super::call::Call;
+use super::prefer;
+use super::problem::{self, Problem};
+use super::routes;
+use crate::outbound::Upstreams;
+use crate::{Config, signals};
+
+/// What handlers share. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Edge(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    upstreams: Upstreams,
+    requests: Semaphore,
+    /// A bulkhead: reads that wait must not take the places of orders.
+    waiting: Semaphore,
+    request_timeout: Duration,
+    body_read_timeout: Duration,
+}
+
+// === impl Edge ===
+
+impl Edge {
+    pub(crate) fn new(upstreams: Upstreams, config: &Config) -> Self {
+        Self(Arc::new(Inner {
+            upstreams,
+            requests: Semaphore::new(config.requests_max),
+            waiting: Semaphore::new(config.waiting_requests_max),
+            request_timeout: config.request_timeout,
+            body_read_timeout: config.body_read_timeout,
+        }))
+    }
+
+    pub(super) fn upstreams(&self) -> &Upstreams {
+        &self.0.upstreams
+    }
+
+    pub(super) fn body_read_timeout(&self) -> Duration {
+        self.0.body_read_timeout
+    }
+
+    /// A place for the request; `None`: there is none, and queueing would only make it late.
+    fn admit(&self, method: &Method, headers: &HeaderMap) -> Option<SemaphorePermit<'_>> {
+        let waits = *method == Method::GET && headers.contains_key(prefer::PREFER);
+        let places = if waits {
+            &self.0.waiting
+        } else {
+            &self.0.requests
+        };
+        places.try_acquire().ok()
+    }
+}
+
+/// The layer around every route.
+pub(super) async fn pass(State(edge): State<Edge>, mut request: Request, next: Next) -> Response {
+    let began = Instant::now();
+    let in_flight = signals::InFlight::enter();
+    let trace = trace(request.headers());
+    let method = routes::method_name(request.method());
+    let route = routes::name(request.extensions().get::<MatchedPath>());
+    let response = match edge.admit(request.method(), request.headers()) {
+        None => {
+            signals::shed();
+            Problem::overloaded().into_response()
+        }
+        Some(_place) => {
+            let call = Call::new(trace, began + edge.0.request_timeout);
+            request.extensions_mut().insert(call);
+            next.run(request).await
+        }
+    };
+    let response = problem::render(response, &trace);
+    signals::answered(route, method, response.status().as_u16(), began.elapsed());
+    drop(in_flight);
+    response
+}
+
+/// A panic in a handler, as a problem instead of a broken connection.
+pub(super) fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
+    Problem::internal().into_response()
+}
+
+/// Our own span in the caller's trace, or the first of a new trace.
+fn trace(headers: &HeaderMap) -> TraceParent {
+    let given = headers
+        .get("traceparent")
+        .and_then(|value| value.to_str().ok())
+        .and_then(|text| text.parse::<TraceParent>().ok());
+    // An id of 0 is no id; one in 2^64 draws is.
+    let span_id = random().max(1);
+    match given {
+        Some(parent) => TraceParent { span_id, ..parent },
+        None => TraceParent {
+            trace_id: (u128::from(random()) << 64 | u128::from(random())).max(1),
+            span_id,
+            sampled: true,
+        },
+    }
+}

@@ -1,0 +1,28 @@
+//! REST as `openapi.json` describes it. In reading order: `routes` (the table), `edge` (what every
+//! request goes through), one module a resource, `views` (what goes out), and the parts they share.
+
+mod body;
+mod call;
+mod catalogue;
+mod consistency;
+mod customers;
+mod edge;
+mod etag;
+mod fields;
+mod headers;
+mod order_view;
+mod orders;
+mod path;
+mod prefer;
+mod principal;
+mod problem;
+mod query;
+mod respond;
+mod routes;
+mod status;
+mod stock;
+mod views;
+
+pub(crate) use edge::Edge;
+pub(crate) use routes::router;
+pub use routes::served;
