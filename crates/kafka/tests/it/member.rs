@@ -18,7 +18,7 @@ pub(crate) struct Member {
     pub(crate) read: Vec<Received>,
     /// Revocations it has not answered.
     pub(crate) revoking: Vec<(Vec<TopicPartition>, oneshot::Sender<()>)>,
-    /// Where partitions begin; 0 for those missing.
+    /// Where partitions begin when they are assigned: where reading stopped; 0 for those missing.
     pub(crate) positions: BTreeMap<TopicPartition, i64>,
 }
 
@@ -78,7 +78,13 @@ impl Member {
                 }
                 self.owned.extend(partitions);
             }
-            Input::Records(records) => self.read.extend(records),
+            Input::Records(records) => {
+                for record in &records {
+                    self.positions
+                        .insert(record.topic_partition(), record.offset + 1);
+                }
+                self.read.extend(records);
+            }
             Input::Revoking {
                 partitions,
                 drained,
