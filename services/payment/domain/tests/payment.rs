@@ -78,14 +78,14 @@ fn found(status: FoundStatus) -> Answer {
 fn refused(outcome: &Outcome) -> Option<RefusalReason> {
     match outcome {
         Outcome::Refused { reason, .. } => Some(*reason),
-        _ => None,
+        Outcome::Done { .. } | Outcome::Declined { .. } | Outcome::Unknown { .. } => None,
     }
 }
 
 fn done(outcome: &Outcome) -> Option<Effect> {
     match outcome {
         Outcome::Done { effect, .. } => Some(*effect),
-        _ => None,
+        Outcome::Declined { .. } | Outcome::Unknown { .. } | Outcome::Refused { .. } => None,
     }
 }
 
