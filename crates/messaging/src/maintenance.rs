@@ -26,7 +26,7 @@ const PRUNE: &str = "
     delete from inbox where ctid = any (array(
         select ctid from inbox
         where consumer = $1 and topic = any ($2::text[])
-          and updated_at < now() - $3 * interval '1 microsecond'
+          and updated_at < now() - $3::bigint * interval '1 microsecond'
           and subject ~ '^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}$'
         limit $4
     ))";

@@ -93,7 +93,7 @@ const APPLIED: &str = "
 
 const WAIT: &str = "
     insert into parked_key (consumer, topic, subject, partition, waits_until)
-    select $1, w.topic, w.subject, w.partition, now() + $5 * interval '1 microsecond'
+    select $1, w.topic, w.subject, w.partition, now() + $5::bigint * interval '1 microsecond'
     from unnest($2::text[], $3::text[], $4::integer[]) as w(topic, subject, partition)
     on conflict do nothing";
 

@@ -41,7 +41,7 @@ pub(super) struct Seen {
 const CLAIM: &str = "
     update relay_slot
     set holder = $2, epoch = epoch + 1,
-        leased_until = clock_timestamp() + $3 * interval '1 microsecond'
+        leased_until = clock_timestamp() + $3::bigint * interval '1 microsecond'
     where slot = $1 and (leased_until < clock_timestamp() or holder = $2)
     returning epoch, watermark";
 
@@ -79,7 +79,7 @@ const READ: &str = "
 // refused. So it does not wait for the disk.
 const MARK: &str = "
     update relay_slot
-    set watermark = $3, leased_until = clock_timestamp() + $4 * interval '1 microsecond'
+    set watermark = $3, leased_until = clock_timestamp() + $4::bigint * interval '1 microsecond'
     where slot = $1 and epoch = $2 and set_config('synchronous_commit', 'off', true) = 'off'
     returning pg_current_xact_id()::text::bigint";
 
