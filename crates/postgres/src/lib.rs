@@ -7,7 +7,7 @@
 //!   round trip. Dropped without [`Transaction::commit`], it rolls back before anything else that is
 //!   sent on its connection.
 //! * [`Error`]: whether to try again now, to wait for the database, or to map a constraint by name.
-//! * [`migrate`]: the schema, brought up to date by whichever replica comes first.
+//! * [`migrate()`]: the schema, brought up to date by whichever replica comes first.
 //! * [`Listener`]: `LISTEN` that reconnects by itself. A hint, never the truth: poll as well.
 
 mod config;
