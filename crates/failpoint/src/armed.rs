@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 /// What happens at a crash point.
@@ -75,11 +75,25 @@ pub fn hit(name: &'static str) {
     }
 }
 
-/// Whether the bug of this name is switched on in this process (`BREWLINE_PLANTED_BUG`).
+/// Whether the bug of this name is switched on in this process: by `BREWLINE_PLANTED_BUG` at start,
+/// or by [`plant`] since.
 #[must_use]
 pub fn planted(bug: &'static str) -> bool {
-    static PLANTED: OnceLock<String> = OnceLock::new();
-    PLANTED.get_or_init(|| environment("BREWLINE_PLANTED_BUG")) == bug
+    bugs()
+        .read()
+        .unwrap_or_else(PoisonError::into_inner)
+        .as_str()
+        == bug
+}
+
+/// Switches the bug of this name on and any other off; none is on when the name is empty.
+pub fn plant(bug: &str) {
+    bug.clone_into(&mut bugs().write().unwrap_or_else(PoisonError::into_inner));
+}
+
+fn bugs() -> &'static RwLock<String> {
+    static PLANTED: OnceLock<RwLock<String>> = OnceLock::new();
+    PLANTED.get_or_init(|| RwLock::new(environment("BREWLINE_PLANTED_BUG")))
 }
 
 fn points() -> &'static Mutex<BTreeMap<String, Armed>> {
@@ -158,6 +172,14 @@ mod tests {
             due(&mut points, "a.b"),
             Some(Action::Pause(Duration::from_millis(20)))
         );
+    }
+
+    #[test]
+    fn one_bug_is_planted_at_a_time() {
+        plant("double-charge");
+        assert!(planted("double-charge") && !planted("oversell"));
+        plant("");
+        assert!(!planted("double-charge"));
     }
 
     #[test]

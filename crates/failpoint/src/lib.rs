@@ -9,7 +9,7 @@
 mod armed;
 
 #[cfg(feature = "fault-injection")]
-pub use armed::{InvalidPlan, arm, hit, planted};
+pub use armed::{InvalidPlan, arm, hit, plant, planted};
 
 /// Does nothing: this build has no crash points.
 #[cfg(not(feature = "fault-injection"))]

@@ -100,7 +100,13 @@ fn failpoints() -> Router<Admin> {
         Ok(()) => StatusCode::NO_CONTENT.into_response(),
         Err(error) => (StatusCode::BAD_REQUEST, error.to_string()).into_response(),
     };
-    Router::new().route("/failpoints", put(arm))
+    let plant = async |bug: String| {
+        brewline_failpoint::plant(bug.trim());
+        StatusCode::NO_CONTENT
+    };
+    Router::new()
+        .route("/failpoints", put(arm))
+        .route("/planted-bug", put(plant))
 }
 
 #[cfg(not(feature = "fault-injection"))]
