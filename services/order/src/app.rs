@@ -1,5 +1,6 @@
 //! The use cases of this service, one a file.
 
+pub mod await_catalogue;
 pub mod cancel_order;
 pub mod catalogue;
 pub mod checkout;

@@ -3,6 +3,6 @@
 pub mod catalogue_consumer;
 pub mod customer_grpc;
 pub mod grpc;
-mod held_interim;
+pub mod readiness;
 pub mod saga_operator;
 pub mod stock_consumer;

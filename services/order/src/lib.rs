@@ -9,8 +9,12 @@
 pub mod app;
 pub mod config;
 pub mod inbound;
+mod migrations;
 pub mod outbound;
 mod parts;
+mod run;
 pub mod signals;
 
+pub use migrations::MIGRATIONS;
 pub use parts::Parts;
+pub use run::run;

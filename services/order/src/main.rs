@@ -1,2 +1,7 @@
-//! placeholder
-fn main() {}
+//! The service `order`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    brewline_server::main("order", brewline_order::config::read, brewline_order::run)
+}

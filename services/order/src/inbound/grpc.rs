@@ -5,16 +5,17 @@ pub(super) mod refuse;
 
 use std::time::Duration;
 
-use crate::inbound::held_interim as held;
+use brewline_messaging::Monitor;
 use brewline_proto::order::v1 as wire;
 use tonic::{Request, Response, Status};
 use wire::order_service_server::OrderService;
 
 use super::catalogue_consumer;
 use crate::Parts;
-use crate::app::cancel_order;
 use crate::app::place_order::PlaceOrders;
 use crate::app::query_orders::{self, Until};
+use crate::app::{await_catalogue, cancel_order};
+use crate::outbound::catalogue_store::{Held, Token};
 use crate::outbound::order_view;
 pub(super) use parse::{Faults, traceparent};
 
@@ -23,7 +24,7 @@ pub(super) use parse::{Faults, traceparent};
 pub struct OrderGrpc {
     parts: Parts,
     place: PlaceOrders,
-    monitor: brewline_messaging::Monitor,
+    monitor: Monitor,
 }
 
 // === impl OrderGrpc ===
@@ -31,11 +32,7 @@ pub struct OrderGrpc {
 impl OrderGrpc {
     /// Serves what `place` accepts and what `parts` hold.
     #[must_use]
-    pub const fn new(
-        parts: Parts,
-        place: PlaceOrders,
-        monitor: brewline_messaging::Monitor,
-    ) -> Self {
+    pub const fn new(parts: Parts, place: PlaceOrders, monitor: Monitor) -> Self {
         Self {
             parts,
             place,
@@ -43,22 +40,14 @@ impl OrderGrpc {
         }
     }
 
-    /// Waits until the copy of the catalogue holds what the caller has seen elsewhere. It happens before
-    /// the queue: who waits here holds up nobody, and nothing is stored under the key.
-    async fn wait_for_catalogue(
-        &self,
-        tokens: Vec<held::Token>,
-        wait: Duration,
-    ) -> Result<(), Status> {
-        if tokens.is_empty() {
-            return Ok(());
-        }
+    /// Waits until the copy of the catalogue holds what the caller has seen elsewhere.
+    async fn await_catalogue(&self, tokens: &[Token], wait: Duration) -> Result<(), Status> {
         let consumer = catalogue_consumer::SPEC.name;
-        let held = held::wait(&self.parts.pool, &self.monitor, consumer, &tokens, wait).await;
+        let held = await_catalogue::wait(&self.parts, &self.monitor, consumer, tokens, wait).await;
         match held.map_err(|error| refuse::database(&error))? {
-            held::Held::Yes => Ok(()),
-            held::Held::Behind => Err(refuse::behind()),
-            held::Held::Parked => Err(refuse::parked()),
+            Held::Yes => Ok(()),
+            Held::Behind => Err(refuse::behind()),
+            Held::Parked => Err(refuse::parked()),
         }
     }
 }
@@ -73,7 +62,7 @@ impl OrderService for OrderGrpc {
         let tokens = parse::catalogue_tokens(&request.tokens)?;
         let wait = parse::wait(request.wait_ms);
         let order = parse::place_order(request)?;
-        self.wait_for_catalogue(tokens, wait).await?;
+        self.await_catalogue(&tokens, wait).await?;
         let placed = self.place.place(order).await.map_err(refuse::place)?;
         Ok(Response::new(wire::PlaceOrderResponse {
             order: Some(order_view::as_placed(&placed.order)),

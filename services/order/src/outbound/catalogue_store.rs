@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use brewline_kernel::{Currency, Money, ProductId, StoreId};
 use brewline_order_domain::order::ProductKind;
 use brewline_order_domain::pricing::{ProductEntry, StoreEntry};
-use brewline_postgres::{Error, Row, ToSql, Transaction};
+use brewline_postgres::{Connection, Error, Row, ToSql, Transaction};
 
 /// A store as the catalogue topic has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +40,26 @@ pub struct Changed {
     pub products: BTreeMap<ProductId, ProductEntry>,
 }
 
+/// "The copy holds at least this version of this subject."
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Token {
+    /// Such as `product/cortado`.
+    pub subject: String,
+    /// The version.
+    pub version: i64,
+}
+
+/// Whether the copy holds what tokens name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Held {
+    /// All of it.
+    Yes,
+    /// Not yet.
+    Behind,
+    /// Not before somebody has looked after a dead letter.
+    Parked,
+}
+
 const REVISION: &str = "select revision from catalogue_revision";
 
 const RAISE_REVISION: &str =
@@ -72,6 +92,37 @@ const STORES_SINCE: &str =
 
 const PRODUCTS_SINCE: &str = "select product_id, name, kind, method, origin, price_currencies, \
     price_minors, retired from catalogue_product where revision > $1";
+
+// What the copy holds is what its rows say; they are never pruned.
+const BEHIND: &str = "select exists (select from parked_key p where p.consumer = $1 \
+        and p.subject = asked.subject and p.dead_letter_id is not null) \
+    from unnest($2::text[], $3::bigint[]) asked(subject, version) \
+    where asked.version > coalesce( \
+        (select version from catalogue_product where product_id = substr(asked.subject, 9) \
+            and asked.subject like 'product/%'), \
+        (select version from catalogue_store where store_id = substr(asked.subject, 7) \
+            and asked.subject like 'store/%'), 0)";
+
+/// Whether the copy holds what `tokens` name.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn holds(
+    connection: &Connection,
+    consumer: &'static str,
+    tokens: &[Token],
+) -> Result<Held, Error> {
+    let subjects: Vec<&str> = tokens.iter().map(|token| token.subject.as_str()).collect();
+    let versions: Vec<i64> = tokens.iter().map(|token| token.version).collect();
+    let behind = connection
+        .query(BEHIND, &[&consumer, &subjects, &versions])
+        .await?;
+    Ok(match behind.iter().any(|row| row.get(0)) {
+        true => Held::Parked,
+        false if behind.is_empty() => Held::Yes,
+        false => Held::Behind,
+    })
+}
 
 /// The copy's revision. Whoever sees it sees the rows it counts.
 ///

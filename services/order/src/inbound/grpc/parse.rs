@@ -5,7 +5,6 @@ use std::fmt::Display;
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::inbound::held_interim as held;
 use brewline_config::Secret;
 use brewline_kernel::{CustomerId, IdempotencyKey, OrderId, ProductId, StoreId, TraceParent};
 use brewline_order_domain::pricing::{LINES_MAX, RequestedLine};
@@ -19,6 +18,7 @@ use crate::app::cancel_order::REASON_CHARS_MAX;
 use crate::app::place_order::PlaceOrder;
 use crate::app::query_orders::{PAGE_ORDERS_MAX, Patience, WAIT_MAX};
 use crate::inbound::catalogue_consumer;
+use crate::outbound::catalogue_store::Token;
 use crate::outbound::idempotency_store::Fingerprint;
 use crate::outbound::order_view::{self, Filter};
 use crate::outbound::store;
@@ -118,16 +118,13 @@ pub(super) fn patience(
 
 /// What the copy of the catalogue must hold before an order is priced. Customers are our own table: what
 /// a token says of them is there already.
-pub(super) fn catalogue_tokens(
-    tokens: &[wire::ConsistencyToken],
-) -> Result<Vec<held::Token>, Status> {
+pub(super) fn catalogue_tokens(tokens: &[wire::ConsistencyToken]) -> Result<Vec<Token>, Status> {
     let mut faults = Faults::default();
     faults.limit_tokens(tokens);
     let ours = tokens
         .iter()
         .filter(|token| token.topic == catalogue_consumer::TOPIC);
-    let ours = ours.map(|token| held::Token {
-        topic: token.topic.clone(),
+    let ours = ours.map(|token| Token {
         subject: token.subject.clone(),
         version: token.version,
     });

@@ -99,7 +99,7 @@ impl Rows {
     pub(super) fn take_pointers(&mut self) -> Vec<NewEvent> {
         let mut pointers = std::mem::take(&mut self.pointers);
         if brewline_failpoint::planted("outbox-forgotten") {
-            pointers.retain(|event| event.envelope.id.as_u128() % 16 != 0);
+            pointers.retain(|event| !event.envelope.id.as_u128().is_multiple_of(16));
         }
         pointers
     }

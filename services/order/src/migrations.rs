@@ -1,0 +1,20 @@
+use brewline_postgres::Migration;
+
+/// The schema of this service, step by step.
+pub const MIGRATIONS: &[Migration] = &[
+    Migration {
+        version: 1,
+        name: "messaging",
+        sql: include_str!("../migrations/0001_messaging.sql"),
+    },
+    Migration {
+        version: 2,
+        name: "orders",
+        sql: include_str!("../migrations/0002_orders.sql"),
+    },
+    Migration {
+        version: 3,
+        name: "saga",
+        sql: include_str!("../migrations/0003_saga.sql"),
+    },
+];

@@ -1,0 +1,20 @@
+//! `order` on a real database.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test may panic"
+)]
+
+mod cancel_order;
+mod catalogue;
+mod checkout_desk;
+mod checkout_payments;
+mod checkout_proofs;
+mod checkout_saga;
+mod customers;
+mod migrations;
+mod place_order;
+mod query_orders;
+mod shop;
+mod store;
