@@ -9,6 +9,7 @@
 
 mod authorise;
 mod batch;
+mod boot;
 mod card_processor;
 mod crash;
 mod reverse;
