@@ -54,7 +54,7 @@ pub struct RelaySettings {
 }
 
 /// How a consumer works.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct ConsumerSettings {
     /// Records in one transaction.
     pub batch_records_max: usize,

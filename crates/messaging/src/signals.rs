@@ -4,14 +4,13 @@ use std::sync::LazyLock;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use brewline_kafka::TopicPartition;
 use brewline_telemetry::metrics::{
     Counter, Family, FloatGauge, Gauge, Histogram, histogram_items, register,
 };
 
 /// Labels, by name.
 type Labels<const N: usize> = [(&'static str, String); N];
-/// Labels of a consumer's partition.
-pub(crate) type PartitionLabels = Labels<3>;
 
 type SlotGauge = Family<Labels<1>, Gauge<f64, AtomicU64>>;
 type ConsumerCounter = Family<Labels<1>, Counter>;
@@ -57,10 +56,11 @@ static RELAY_UNACKED: LazyLock<Family<Labels<1>, Gauge>> = LazyLock::new(|| {
 });
 
 static BATCH: LazyLock<Family<Labels<1>, Histogram>> = LazyLock::new(|| {
+    let make: fn() -> Histogram = histogram_items;
     register(
         "brewline_consumer_batch_records",
         "Records applied in one transaction.",
-        Family::new_with_constructor(histogram_items as fn() -> Histogram),
+        Family::new_with_constructor(make),
     )
 });
 
@@ -112,7 +112,7 @@ static OUTAGES: LazyLock<ConsumerCounter> = LazyLock::new(|| {
     )
 });
 
-static BEHIND: LazyLock<Family<PartitionLabels, FloatGauge>> = LazyLock::new(|| {
+static BEHIND: LazyLock<Family<Labels<3>, FloatGauge>> = LazyLock::new(|| {
     register(
         "brewline_consumer_behind_seconds",
         "Age of the next record of a partition; 0 when there is none.",
@@ -120,7 +120,7 @@ static BEHIND: LazyLock<Family<PartitionLabels, FloatGauge>> = LazyLock::new(|| 
     )
 });
 
-static LAG: LazyLock<Family<PartitionLabels, Gauge>> = LazyLock::new(|| {
+static LAG: LazyLock<Family<Labels<3>, Gauge>> = LazyLock::new(|| {
     register(
         "brewline_consumer_lag_records",
         "Records between a partition's position and its end.",
@@ -175,23 +175,25 @@ impl ConsumerSignals {
         self.add(&OUTAGES, 1);
     }
 
-    pub(crate) fn partition(self, topic: &str, partition: i32) -> PartitionLabels {
-        let consumer = self.0.to_owned();
+    pub(crate) fn lag(self, place: &TopicPartition, records: i64, behind: Duration) {
+        let labels = self.partition(place);
+        LAG.get_or_create(&labels).set(records);
+        BEHIND.get_or_create(&labels).set(behind.as_secs_f64());
+    }
+
+    /// A partition that is somebody else's must not be told any more.
+    pub(crate) fn released(self, place: &TopicPartition) {
+        let labels = self.partition(place);
+        LAG.remove(&labels);
+        BEHIND.remove(&labels);
+    }
+
+    fn partition(self, place: &TopicPartition) -> Labels<3> {
         [
-            ("consumer", consumer),
-            ("topic", topic.to_owned()),
-            ("partition", partition.to_string()),
+            ("consumer", self.0.to_owned()),
+            ("topic", place.topic.to_string()),
+            ("partition", place.partition.to_string()),
         ]
-    }
-
-    pub(crate) fn lag(self, labels: &PartitionLabels, records: i64, behind: Duration) {
-        LAG.get_or_create(labels).set(records);
-        BEHIND.get_or_create(labels).set(behind.as_secs_f64());
-    }
-
-    pub(crate) fn released(self, labels: &PartitionLabels) {
-        LAG.remove(labels);
-        BEHIND.remove(labels);
     }
 
     fn add(self, counter: &ConsumerCounter, count: usize) {

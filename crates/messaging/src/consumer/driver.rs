@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+use brewline_failpoint as failpoint;
 use brewline_kafka as kafka;
 use brewline_kafka::{Input, Received, Subscription, TopicPartition};
 use brewline_kernel::{Clock as _, system};
@@ -143,8 +144,7 @@ impl<H: Handler> Worker<H> {
             self.speaking.remove(place);
             self.silenced.remove(place);
             self.monitor.released(&self.place(place));
-            let signals = self.signals();
-            signals.released(&signals.partition(&place.topic, place.partition));
+            self.signals().released(place);
         }
     }
 
@@ -173,6 +173,7 @@ impl<H: Handler> Worker<H> {
     }
 
     fn claimed(&mut self, claim: Claimed, ids: &BTreeMap<String, String>) -> Result<(), Error> {
+        failpoint::hit("consumer.position-claimed");
         let found = ids.get(&*claim.place.topic).cloned().unwrap_or_default();
         if claim.topic_id != found {
             return Err(Error::TopicRecreated {
@@ -254,8 +255,7 @@ impl<H: Handler> Worker<H> {
         );
         match self.applier.give_up(&batch, verdict).await {
             Ok(outcome) => self.ended(batch, outcome).await,
-            Err(failure) if failure.is_passing() => self.unreachable(Some(batch), &failure),
-            // Not even that: waiting is all that is left, and the backlog will alert.
+            // An outage; or not even that works, and waiting is all that is left: lag will alert.
             Err(failure) => self.unreachable(Some(batch), &failure),
         }
     }
@@ -353,9 +353,8 @@ impl<H: Handler> Worker<H> {
                 behind_ms,
             };
             self.monitor.tell(self.place(place), lag);
-            let signals = self.signals();
-            let labels = signals.partition(&place.topic, place.partition);
-            signals.lag(&labels, end_offset.saturating_sub(next_offset), behind);
+            self.signals()
+                .lag(place, end_offset.saturating_sub(next_offset), behind);
             offsets.push((place.clone(), next_offset));
         }
         self.subscription.commit(&offsets);

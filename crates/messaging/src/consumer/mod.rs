@@ -92,7 +92,7 @@ fn worker<H: Handler>(
             outbox: Outbox::new(settings.outbox_slots),
         },
         spec,
-        settings: settings.clone(),
+        settings,
         handler,
     };
     Ok(Worker {

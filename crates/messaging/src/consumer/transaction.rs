@@ -55,7 +55,6 @@ impl<H: Handler> Applier<H> {
             tx.rollback().await?;
             return Ok(Outcome::Refused);
         }
-        failpoint::hit("consumer.position-claimed");
         let now = SystemClock.now();
         let memory = self.settings.inbox_memory;
         let judge = |topic: &str| {

@@ -188,13 +188,18 @@ impl<'a> Holding<'a> {
 
     /// Writes the watermark and renews the lease. False when the slot has another holder.
     async fn mark(&mut self) -> Result<bool, Error> {
-        failpoint::hit("relay.acked-before-mark");
         let (mark, asked_at) = (self.core.mark(), Instant::now());
+        let moves = self.core.next_mark().is_some();
+        if moves {
+            failpoint::hit("relay.acked-before-mark");
+        }
         let store = &self.slot.store;
         let xid = store
             .mark(self.lease.epoch(), mark.watermark, self.slot.settings.lease)
             .await?;
-        failpoint::hit("relay.marked");
+        if moves {
+            failpoint::hit("relay.marked");
+        }
         let Some(xid) = xid else {
             return Ok(false);
         };
@@ -214,7 +219,9 @@ impl<'a> Holding<'a> {
         self.outages = 0;
         // A full read means that there is more; whatever comes later wakes us.
         self.look = seen.rows.len() >= read.limit;
-        failpoint::hit("relay.read-before-send");
+        if !seen.rows.is_empty() {
+            failpoint::hit("relay.read-before-send");
+        }
         for send in self.core.rows(&read, seen.rows, seen.xmin) {
             if !self.may_send().await? {
                 return Ok(Some(End::Fenced));
