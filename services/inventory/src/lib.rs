@@ -54,6 +54,11 @@ const CONSUMER_STALL: Duration = Duration::from_secs(60);
 /// How often the database is asked whether it takes writes.
 const DATABASE_CHECK: Duration = Duration::from_secs(1);
 
+/// How often it is looked whether the consumer has partitions.
+const ASSIGNED_CHECK: Duration = Duration::from_millis(100);
+/// Replicas beyond the number of partitions get none: by then they are ready all the same.
+const ASSIGNED_WAIT_MAX: Duration = Duration::from_secs(30);
+
 /// Starts the service: schema, relay, consumer, gRPC.
 ///
 /// # Errors
@@ -68,6 +73,7 @@ pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
     let monitor = Monitor::default();
     start_relay(&context, &config, &pool);
     start_consumer(&context, &config, &pool, outbox, &monitor);
+    watch_assignment(&context, monitor);
     grpc::serve(&context, config.grpc_listen, routes(&pool, outbox)).await
 }
 
@@ -158,5 +164,22 @@ fn start_consumer(
     let work = consume(connections, CONSUMER, settings, handler, context.shutdown());
     context.spawn("consumer", async {
         work.await.context("consume order events")
+    });
+}
+
+/// Opens its gate once the consumer owns partitions. It stays open: a rebalance is routine.
+fn watch_assignment(context: &Context, monitor: Monitor) {
+    let (gate, shutdown) = (context.health().gate("consumer"), context.shutdown());
+    context.spawn("assignment-check", async move {
+        let assigned = async {
+            while monitor.owned().is_empty() {
+                tokio::time::sleep(ASSIGNED_CHECK).await;
+            }
+        };
+        tokio::select! {
+            () = shutdown.cancelled() => return Ok(()),
+            _ = tokio::time::timeout(ASSIGNED_WAIT_MAX, assigned) => gate.open(),
+        }
+        Ok(())
     });
 }
