@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use brewline_kernel::system::{SystemClock, SystemIds};
-use brewline_messaging::{self as messaging, Outbox};
+use brewline_messaging::{self as messaging, Monitor, Outbox};
 use brewline_postgres as postgres;
 use brewline_proto::payment::v1::payment_service_server::PaymentServiceServer;
 use brewline_server::{self as server, Context};
@@ -46,7 +46,10 @@ pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
         context.health().gate("database-takes-writes"),
     );
     let operations = Operations::start(&context, machinery(&config, &pool)?);
-    let routes = Routes::new(PaymentServiceServer::new(Payments::new(operations)));
+    // It consumes nothing: for people on call there are its relay's slots to see.
+    let operator = messaging::operator::service(pool.clone(), Monitor::default());
+    let routes =
+        Routes::new(PaymentServiceServer::new(Payments::new(operations))).add_service(operator);
     server::grpc::serve(&context, config.grpc_listen, routes).await?;
     migrate(&pool).await?;
     migrated.open();
