@@ -43,6 +43,9 @@ pub struct PaymentsClient {
     timeout: Duration,
 }
 
+/// A planted bug.
+const KEEPS_CAPTURE: &str = "reject-keeps-capture";
+
 /// The outcomes as they came, one a call, or why none did.
 type Answers = Result<Vec<Option<wire::Outcome>>, Status>;
 
@@ -74,7 +77,8 @@ impl PaymentsClient {
 
     /// Makes `calls`, all of one kind, in one request. Answers one outcome each, in their order.
     pub async fn call(&self, kind: CallKind, calls: &[Call]) -> Vec<Outcome> {
-        if kind == CallKind::Reverse && failpoint::planted("forget-reverse") {
+        let forgets = failpoint::planted("forget-reverse") || failpoint::planted(KEEPS_CAPTURE);
+        if kind == CallKind::Reverse && forgets {
             return calls
                 .iter()
                 .map(|_| Outcome::Done(Effect::Nothing))
@@ -143,18 +147,20 @@ impl PaymentsClient {
         request
     }
 
-    /// The planted bug `reject-keeps-capture`: some orders are captured and then called declined.
+    /// The planted bug `reject-keeps-capture`: some orders are captured, called declined, and never
+    /// reversed.
     async fn sabotaged(
         &self,
         kind: CallKind,
         calls: &[Call],
         mut outcomes: Vec<Outcome>,
     ) -> Vec<Outcome> {
-        if kind != CallKind::Authorise || !failpoint::planted("reject-keeps-capture") {
+        if kind != CallKind::Authorise || !failpoint::planted(KEEPS_CAPTURE) {
             return outcomes;
         }
         let pairs = calls.iter().zip(outcomes.iter_mut());
-        for (call, outcome) in pairs.filter(|(call, _)| call.order_id.as_uuid().as_u128() % 8 == 0)
+        for (call, outcome) in
+            pairs.filter(|(call, _)| call.order_id.as_uuid().as_u128().is_multiple_of(8))
         {
             let captured = self.capture(std::slice::from_ref(call)).await;
             if captured.is_ok() {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use brewline_kernel::{Envelope, IdGenerator as _, Money, OrderId};
+use brewline_kernel::{Envelope, Money, OrderId};
 use brewline_messaging::{Delivery, Handler as _, Outbox};
 use brewline_order::Parts;
 use brewline_order::app::checkout::{self, Settings};
@@ -32,8 +32,10 @@ pub(crate) struct Desk {
 impl Desk {
     /// With quick timers and calls, and nothing running yet.
     pub(crate) async fn open() -> Self {
-        let mut settings = Settings::default();
-        settings.call_timeout = Duration::from_millis(500);
+        let mut settings = Settings {
+            call_timeout: Duration::from_millis(500),
+            ..Settings::default()
+        };
         settings.timers.interval = Duration::from_millis(10);
         Self::with(settings).await
     }
@@ -44,14 +46,23 @@ impl Desk {
         let payments = Payments::default();
         let url = payments.serve().await;
         let consumer = StockConsumer::new(parts.checkouts.clone());
-        Self { parts, payments, settings, url, consumer, _database: database }
+        Self {
+            parts,
+            payments,
+            settings,
+            url,
+            consumer,
+            _database: database,
+        }
     }
 
     /// Starts what moves checkouts. Several may run at once. They end with the context's shutdown.
     pub(crate) fn run(&self) -> Context {
         let context = Context::new("order", "order-test");
         let payments = PaymentsClient::new(self.channel(), self.settings.call_timeout);
-        let Parts { pool, checkouts, .. } = &self.parts;
+        let Parts {
+            pool, checkouts, ..
+        } = &self.parts;
         checkout::start(&context, &self.settings, pool, checkouts, payments);
         context
     }
@@ -61,12 +72,20 @@ impl Desk {
         let context = Context::new("order", "order-other");
         let payments = PaymentsClient::new(self.channel(), self.settings.call_timeout);
         let parts = Parts::new(self.parts.pool.clone(), Outbox::new(1), &self.settings);
-        checkout::start(&context, &self.settings, &parts.pool, &parts.checkouts, payments);
+        checkout::start(
+            &context,
+            &self.settings,
+            &parts.pool,
+            &parts.checkouts,
+            payments,
+        );
         context
     }
 
     fn channel(&self) -> Channel {
-        Channel::from_shared(self.url.clone()).unwrap().connect_lazy()
+        Channel::from_shared(self.url.clone())
+            .unwrap()
+            .connect_lazy()
     }
 
     /// Places an order, as the use case does.
@@ -121,7 +140,10 @@ impl Desk {
 
     pub(crate) async fn saga(&self, order_id: OrderId) -> (Summary, Vec<LogLine>) {
         let connection = self.parts.pool.get().await.unwrap();
-        saga_store::get(&connection, order_id).await.unwrap().unwrap()
+        saga_store::get(&connection, order_id)
+            .await
+            .unwrap()
+            .unwrap()
     }
 
     /// Waits until the saga stands in `state`, and answers the states its log went through.
@@ -131,9 +153,13 @@ impl Desk {
         })
         .await;
         let (_, log) = self.saga(order_id).await;
-        assert!(log.iter().zip(1..).all(|(line, n)| line.sequence == n), "no gap in the log");
         assert!(
-            log.windows(2).all(|pair| pair[0].to_state == pair[1].from_state),
+            log.iter().zip(1..).all(|(line, n)| line.sequence == n),
+            "no gap in the log"
+        );
+        assert!(
+            log.windows(2)
+                .all(|pair| pair[0].to_state == pair[1].from_state),
             "the log is a path: {log:?}"
         );
         let mut states: Vec<String> = log.into_iter().map(|line| line.to_state).collect();
@@ -144,7 +170,10 @@ impl Desk {
     /// One value of the saga's row.
     pub(crate) async fn column(&self, order_id: OrderId, sql: &'static str) -> String {
         let connection = self.parts.pool.get().await.unwrap();
-        let row = connection.query_one(sql, &[&order_id.as_uuid()]).await.unwrap();
+        let row = connection
+            .query_one(sql, &[&order_id.as_uuid()])
+            .await
+            .unwrap();
         row.get(0)
     }
 
@@ -154,7 +183,8 @@ impl Desk {
     }
 
     pub(crate) async fn token(&self, order_id: OrderId) -> String {
-        self.column(order_id, "select token from saga where saga_id = $1").await
+        self.column(order_id, "select token from saga where saga_id = $1")
+            .await
     }
 
     /// The names of the order's events.
@@ -169,7 +199,11 @@ impl Desk {
     }
 
     pub(crate) async fn rejection(&self, order_id: OrderId) -> String {
-        self.column(order_id, "select rejection_code from orders where order_id = $1").await
+        self.column(
+            order_id,
+            "select rejection_code from orders where order_id = $1",
+        )
+        .await
     }
 }
 

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
+use brewline_kernel::OrderId;
 use brewline_proto::payment::v1 as wire;
 use tonic::{Request, Response, Status};
 use wire::outcome::Result as Answer;
@@ -65,7 +66,7 @@ impl Payments {
     }
 
     /// The operations called for an order, in their order.
-    pub(crate) fn called(&self, order_id: impl ToString) -> Vec<&'static str> {
+    pub(crate) fn called(&self, order_id: OrderId) -> Vec<&'static str> {
         let order_id = order_id.to_string();
         let ledger = self.0.lock().unwrap();
         let calls = ledger.calls.iter().filter(|(_, id)| *id == order_id);
@@ -73,9 +74,13 @@ impl Payments {
     }
 
     /// Whether an order's money is held or taken.
-    pub(crate) fn holds_money(&self, order_id: impl ToString) -> bool {
+    pub(crate) fn holds_money(&self, order_id: OrderId) -> bool {
         let ledger = self.0.lock().unwrap();
-        let order = ledger.orders.get(&order_id.to_string()).copied().unwrap_or_default();
+        let order = ledger
+            .orders
+            .get(&order_id.to_string())
+            .copied()
+            .unwrap_or_default();
         order.authorised == Some(true) && !order.reversed
     }
 
@@ -99,7 +104,9 @@ impl Payments {
             }
             None => order.take(operation),
         };
-        Ok(wire::Outcome { result: Some(result) })
+        Ok(wire::Outcome {
+            result: Some(result),
+        })
     }
 }
 
@@ -161,7 +168,10 @@ impl PaymentService for Payments {
     ) -> Result<Response<wire::AuthoriseBatchResponse>, Status> {
         let mut items = Vec::new();
         for item in request.into_inner().items {
-            assert!(!item.token.is_empty() && item.amount.is_some(), "a card is given");
+            assert!(
+                !item.token.is_empty() && item.amount.is_some(),
+                "a card is given"
+            );
             let outcome = Some(self.answer("authorise", item.order_id)?);
             items.push(wire::AuthoriseResponse { outcome });
         }

@@ -82,7 +82,10 @@ async fn cancelling_while_the_authorisation_is_away_gives_the_money_back() {
     let states = desk.reaches(order, "undone").await;
     assert_eq!(states, ["reserving", "authorising", "unwinding", "undone"]);
     assert_eq!(desk.told(order).await, ["OrderPlaced", "OrderCancelled"]);
-    eventually("no money is held", async || !desk.payments.holds_money(order)).await;
+    eventually("no money is held", async || {
+        !desk.payments.holds_money(order)
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -139,8 +142,10 @@ async fn an_authorisation_not_known_in_time_rejects_and_reverses() {
 
 #[tokio::test]
 async fn a_process_that_dies_before_its_call_is_finished_by_another_ones_timer() {
-    let mut settings = Settings::default();
-    settings.call_timeout = Duration::from_millis(100);
+    let mut settings = Settings {
+        call_timeout: Duration::from_millis(100),
+        ..Settings::default()
+    };
     settings.timers.interval = Duration::from_millis(10);
     let desk = Desk::with(settings).await;
     let order = desk.place().await;
@@ -154,9 +159,11 @@ async fn a_process_that_dies_before_its_call_is_finished_by_another_ones_timer()
 
 #[tokio::test]
 async fn two_executors_on_one_saga_sell_it_once() {
-    let mut settings = Settings::default();
     // A lost answer falls due at once, so that timers and calls overtake each other all the time.
-    settings.call_timeout = Duration::from_millis(1);
+    let mut settings = Settings {
+        call_timeout: Duration::from_millis(1),
+        ..Settings::default()
+    };
     settings.timers.interval = Duration::from_millis(1);
     let desk = Desk::with(settings).await;
     desk.run();
@@ -195,7 +202,12 @@ async fn repeated_and_foreign_events_move_nothing() {
     let order = desk.place().await;
     desk.stock(order, "StockReserved").await;
     let before = desk.saga(order).await;
-    for name in ["StockReserved", "StockRejected", "StockAdjusted", "SomethingNew"] {
+    for name in [
+        "StockReserved",
+        "StockRejected",
+        "StockAdjusted",
+        "SomethingNew",
+    ] {
         desk.stock(order, name).await;
     }
     assert_eq!(desk.saga(order).await, before);

@@ -181,6 +181,9 @@ impl Moving {
             None if state.owed_call().is_some() => self.row.due_at,
             None => timing.due_at(Wait::Event, state.deadline_at, now, 0),
         };
+        if failpoint::planted("lose-saga-deadline") {
+            self.row.due_at = None;
+        }
         (self.row != self.loaded_as).then_some(self.row)
     }
 }
