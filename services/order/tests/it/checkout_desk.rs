@@ -44,7 +44,7 @@ impl Desk {
         let database = TestDatabase::create(brewline_order::MIGRATIONS).await;
         let parts = Parts::new(database.pool().clone(), Outbox::new(1), &settings);
         let payments = Payments::default();
-        let url = payments.serve().await;
+        let url = payments.serve();
         let consumer = StockConsumer::new(parts.checkouts.clone());
         Self {
             parts,

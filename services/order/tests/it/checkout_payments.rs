@@ -46,7 +46,7 @@ struct Order {
 
 impl Payments {
     /// Serves on a free port until the test ends; answers its URL.
-    pub(crate) async fn serve(&self) -> String {
+    pub(crate) fn serve(&self) -> String {
         let incoming = tonic::transport::server::TcpIncoming::bind("127.0.0.1:0".parse().unwrap());
         let incoming = incoming.unwrap();
         let address = incoming.local_addr().unwrap();
