@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use brewline_kernel::system::{SystemClock, SystemIds};
-use brewline_messaging::{Connections, Monitor, Outbox, Progress, consume, relay};
+use brewline_messaging::{Connections, Monitor, Outbox, Progress, consume, operator, relay};
 use brewline_postgres::{Migration, Pool, migrate};
 use brewline_proto::catalogue::v1::catalogue_service_server::CatalogueServiceServer;
 use brewline_proto::inventory::v1::inventory_service_server::InventoryServiceServer;
@@ -73,11 +73,12 @@ pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
     let monitor = Monitor::default();
     start_relay(&context, &config, &pool);
     start_consumer(&context, &config, &pool, outbox, &monitor);
-    watch_assignment(&context, monitor);
-    grpc::serve(&context, config.grpc_listen, routes(&pool, outbox)).await
+    watch_assignment(&context, monitor.clone());
+    let routes = routes(&pool, outbox).add_service(operator::service(pool, monitor));
+    grpc::serve(&context, config.grpc_listen, routes).await
 }
 
-/// The gRPC services, for a server or a test.
+/// The service's own gRPC services; the operator's comes beside them.
 #[must_use]
 pub fn routes(pool: &Pool, outbox: Outbox) -> Routes {
     let catalogue = CatalogueGrpc(Catalogue {
@@ -160,8 +161,14 @@ fn start_consumer(
         clock: Arc::new(SystemClock),
         ids: Arc::new(SystemIds),
     };
-    let settings = config.consumer.clone();
-    let work = consume(connections, CONSUMER, settings, handler, context.shutdown());
+    let settings = config.consumer;
+    let work = Box::pin(consume(
+        connections,
+        CONSUMER,
+        settings,
+        handler,
+        context.shutdown(),
+    ));
     context.spawn("consumer", async {
         work.await.context("consume order events")
     });

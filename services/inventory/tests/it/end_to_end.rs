@@ -98,7 +98,13 @@ impl Open {
             ids: Arc::new(SystemIds),
         };
         let settings = ConsumerSettings::default();
-        let work = consume(connections, spec, settings, handler, self.stop.clone());
+        let work = Box::pin(consume(
+            connections,
+            spec,
+            settings,
+            handler,
+            self.stop.clone(),
+        ));
         self.tasks.spawn(async { work.await.unwrap() });
     }
 
