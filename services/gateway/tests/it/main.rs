@@ -1,1 +1,19 @@
-//! The edge over loopback.
+//! The edge over loopback, against services that say what a test tells them to.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test ends where it fails"
+)]
+
+mod behind;
+mod catalogue;
+mod edge;
+mod input;
+mod limits;
+mod openapi;
+mod orders;
+mod samples;
+mod statuses;
+mod stub;

@@ -1,0 +1,144 @@
+//! Messages with every field set, so that a field that is lost on the way is missed.
+
+use brewline_proto::catalogue::v1::{Product, ProductKind, Store};
+use brewline_proto::customer::v1::Customer;
+use brewline_proto::inventory::v1::StockItem;
+use brewline_proto::money::v1::Money;
+use brewline_proto::order::v1::{
+    Cancellation, CancellationStatus, Order, OrderLine, OrderStatus, PaymentStatus, Rejection,
+    RejectionCode,
+};
+use serde_json::{Value, json};
+
+pub(crate) const ORDER_ID: &str = "0199a0c8-7c1e-7b3a-9c55-0242ac120002";
+
+pub(crate) fn euro(amount_minor: i64) -> Money {
+    Money {
+        amount_minor,
+        currency: "EUR".to_owned(),
+    }
+}
+
+pub(crate) fn order(status: OrderStatus, version: i64) -> Order {
+    Order {
+        order_id: ORDER_ID.to_owned(),
+        store_id: "store-lisbon".to_owned(),
+        customer_id: "customer-demo".to_owned(),
+        status: status.into(),
+        lines: vec![OrderLine {
+            product_id: "cortado".to_owned(),
+            name: "Cortado".to_owned(),
+            kind: ProductKind::Drink.into(),
+            method: "espresso".to_owned(),
+            origin: "Brazil".to_owned(),
+            unit_price: Some(euro(350)),
+            quantity: 2,
+        }],
+        total: Some(euro(700)),
+        payment_status: PaymentStatus::None.into(),
+        version,
+        placed_at: Some(prost_types::Timestamp {
+            seconds: 1_790_000_000,
+            nanos: 123_456_000,
+        }),
+        updated_at: Some(prost_types::Timestamp {
+            seconds: 1_790_000_001,
+            nanos: 0,
+        }),
+        rejection: None,
+        cancellation: None,
+    }
+}
+
+/// An order with everything in it that an order can have, even at odds with itself.
+pub(crate) fn full_order() -> Order {
+    Order {
+        rejection: Some(Rejection {
+            code: RejectionCode::OutOfStock.into(),
+            detail: "cortado: 1 left".to_owned(),
+        }),
+        cancellation: Some(Cancellation {
+            status: CancellationStatus::Granted.into(),
+            reason: "too late".to_owned(),
+        }),
+        ..order(OrderStatus::Rejected, 2)
+    }
+}
+
+pub(crate) fn store() -> Store {
+    Store {
+        store_id: "store-kyoto".to_owned(),
+        name: "Kyoto".to_owned(),
+        currency: "JPY".to_owned(),
+        time_zone: "Asia/Tokyo".to_owned(),
+        version: 3,
+    }
+}
+
+pub(crate) fn product() -> Product {
+    Product {
+        product_id: "v60-ethiopia".to_owned(),
+        name: "V60 Ethiopia".to_owned(),
+        kind: ProductKind::Drink.into(),
+        method: "v60".to_owned(),
+        origin: "Ethiopia".to_owned(),
+        prices: vec![euro(450)],
+        version: 5,
+    }
+}
+
+pub(crate) fn stock_item() -> StockItem {
+    StockItem {
+        product_id: "cortado".to_owned(),
+        on_hand: 1_000,
+        reserved: 3,
+        available: 997,
+    }
+}
+
+pub(crate) fn customer() -> Customer {
+    Customer {
+        customer_id: "customer-demo".to_owned(),
+        name: "Ana <b>O'Neil</b>".to_owned(),
+        email: "ana@example.com".to_owned(),
+        locale: "pt-PT".to_owned(),
+        show_name: true,
+        version: 1,
+    }
+}
+
+pub(crate) fn place_order() -> Value {
+    json!({
+        "storeId": "store-lisbon",
+        "customerId": "customer-demo",
+        "lines": [{ "productId": "cortado", "quantity": 2 }],
+        "payment": { "token": "tok_ok" },
+    })
+}
+
+pub(crate) fn create_customer() -> Value {
+    json!({
+        "name": "Ana <b>O'Neil</b>",
+        "email": "ana@example.com",
+        "locale": "pt-PT",
+        "showName": true,
+    })
+}
+
+pub(crate) fn put_store() -> Value {
+    json!({ "name": "Kyoto", "currency": "JPY", "timeZone": "Asia/Tokyo" })
+}
+
+pub(crate) fn put_product() -> Value {
+    json!({
+        "name": "V60 Ethiopia",
+        "kind": "drink",
+        "method": "v60",
+        "origin": "Ethiopia",
+        "prices": [{ "amountMinor": 450, "currency": "EUR" }],
+    })
+}
+
+pub(crate) fn adjust_stock() -> Value {
+    json!({ "productId": "cortado", "delta": -3, "reason": "spilt'; DROP TABLE stock; --" })
+}

@@ -1,0 +1,158 @@
+//! The services behind the edge, as a test wants them: each call is noted and answered from a script.
+
+use std::any::Any;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use brewline_proto::catalogue::v1 as catalogue;
+use brewline_proto::customer::v1 as customer;
+use brewline_proto::inventory::v1 as inventory;
+use brewline_proto::order::v1 as order;
+use tonic::metadata::MetadataMap;
+use tonic::service::Routes;
+use tonic::{Request, Response, Status};
+
+/// What a call is answered with.
+#[derive(Clone)]
+enum Reply {
+    Yes(Arc<dyn Any + Send + Sync>),
+    No(Status),
+    Never,
+}
+
+/// A call as it arrived.
+struct Seen {
+    name: &'static str,
+    metadata: MetadataMap,
+    message: Arc<dyn Any + Send + Sync>,
+}
+
+/// All services in one.
+#[derive(Clone, Default)]
+pub(crate) struct Stub(Arc<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    script: Mutex<HashMap<&'static str, Reply>>,
+    seen: Mutex<Vec<Seen>>,
+}
+
+impl Stub {
+    /// Answers calls of this name well.
+    pub(crate) fn say<A: Send + Sync + 'static>(&self, name: &'static str, answer: A) {
+        self.set(name, Reply::Yes(Arc::new(answer)));
+    }
+
+    /// Refuses calls of this name.
+    pub(crate) fn refuse(&self, name: &'static str, status: Status) {
+        self.set(name, Reply::No(status));
+    }
+
+    /// Does not answer calls of this name.
+    pub(crate) fn hang(&self, name: &'static str) {
+        self.set(name, Reply::Never);
+    }
+
+    /// How many calls of this name arrived.
+    pub(crate) fn count(&self, name: &str) -> usize {
+        let seen = self.0.seen.lock().unwrap();
+        seen.iter().filter(|call| call.name == name).count()
+    }
+
+    /// The last call of this name.
+    pub(crate) fn last<Q: Clone + 'static>(&self, name: &str) -> (MetadataMap, Q) {
+        let seen = self.0.seen.lock().unwrap();
+        let call = seen.iter().rev().find(|call| call.name == name);
+        let call = call.unwrap_or_else(|| panic!("{name} was not called"));
+        let message = call.message.downcast_ref::<Q>().unwrap().clone();
+        (call.metadata.clone(), message)
+    }
+
+    /// The services, to be served.
+    pub(crate) fn routes(&self) -> Routes {
+        let mut routes = Routes::builder();
+        routes
+            .add_service(order::order_service_server::OrderServiceServer::new(
+                self.clone(),
+            ))
+            .add_service(
+                customer::customer_service_server::CustomerServiceServer::new(self.clone()),
+            )
+            .add_service(
+                catalogue::catalogue_service_server::CatalogueServiceServer::new(self.clone()),
+            )
+            .add_service(
+                inventory::inventory_service_server::InventoryServiceServer::new(self.clone()),
+            );
+        routes.routes()
+    }
+
+    fn set(&self, name: &'static str, reply: Reply) {
+        self.0.script.lock().unwrap().insert(name, reply);
+    }
+
+    async fn answer<Q, A>(
+        &self,
+        name: &'static str,
+        request: Request<Q>,
+    ) -> Result<Response<A>, Status>
+    where
+        Q: Send + Sync + 'static,
+        A: Clone + 'static,
+    {
+        let (metadata, _, message) = request.into_parts();
+        self.0.seen.lock().unwrap().push(Seen {
+            name,
+            metadata,
+            message: Arc::new(message),
+        });
+        let reply = self.0.script.lock().unwrap().get(name).cloned();
+        match reply {
+            None => Err(Status::unimplemented(format!("no script for {name}"))),
+            Some(Reply::No(status)) => Err(status),
+            Some(Reply::Never) => std::future::pending().await,
+            Some(Reply::Yes(answer)) => {
+                Ok(Response::new(answer.downcast_ref::<A>().unwrap().clone()))
+            }
+        }
+    }
+}
+
+macro_rules! services {
+    ($($package:ident :: $server:ident :: $service:ident { $($call:ident: $q:ident => $a:ident;)* })*) => {$(
+        #[tonic::async_trait]
+        impl $package::$server::$service for Stub {
+            $(async fn $call(
+                &self,
+                request: Request<$package::$q>,
+            ) -> Result<Response<$package::$a>, Status> {
+                self.answer(stringify!($call), request).await
+            })*
+        }
+    )*};
+}
+
+services! {
+    order::order_service_server::OrderService {
+        place_order: PlaceOrderRequest => PlaceOrderResponse;
+        cancel_order: CancelOrderRequest => CancelOrderResponse;
+        get_order: GetOrderRequest => GetOrderResponse;
+        list_orders: ListOrdersRequest => ListOrdersResponse;
+    }
+    customer::customer_service_server::CustomerService {
+        create_customer: CreateCustomerRequest => CreateCustomerResponse;
+        get_customer: GetCustomerRequest => GetCustomerResponse;
+    }
+    catalogue::catalogue_service_server::CatalogueService {
+        put_store: PutStoreRequest => PutStoreResponse;
+        retire_store: RetireStoreRequest => RetireStoreResponse;
+        list_stores: ListStoresRequest => ListStoresResponse;
+        put_product: PutProductRequest => PutProductResponse;
+        retire_product: RetireProductRequest => RetireProductResponse;
+        list_products: ListProductsRequest => ListProductsResponse;
+    }
+    inventory::inventory_service_server::InventoryService {
+        list_stock: ListStockRequest => ListStockResponse;
+        adjust_stock: AdjustStockRequest => AdjustStockResponse;
+    }
+}
