@@ -2,7 +2,7 @@
 //!
 //! Three ways to tell it: `NOTIFY` inside the writing transaction, `NOTIFY` of its own after the
 //! commit (one in flight per process, as many commits as came meanwhile share the next), and the WAL,
-//! decoded by a replication slot. For each, with 1 and with 16 writers, this prints commits a second
+//! decoded by a replication slot. For each, with 1, 4 and 16 writers, this prints commits a second
 //! and the time from sending `COMMIT` to being woken. The ways take turns, three rounds of them, and
 //! the median round counts: the machine's own moods hit all alike.
 //!
@@ -93,7 +93,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (url, tool) = env.finish(url.zip(tool))?;
     let pool = Pool::new(&Config::from_url(&url, 18)?);
     prepare(&pool).await?;
-    for writers in [1, 16] {
+    for writers in [1, 4, 16] {
         println!(
             "\n{writers} writers, {ROUNDS} rounds of {} s",
             PHASE.as_secs()

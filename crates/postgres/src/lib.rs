@@ -10,6 +10,7 @@
 //! * [`migrate()`]: the schema, brought up to date by whichever replica comes first.
 //! * [`Listener`]: `LISTEN` that reconnects by itself. A hint, never the truth: poll as well.
 
+mod announcer;
 mod config;
 mod error;
 mod instant;

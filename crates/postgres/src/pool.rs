@@ -1,5 +1,6 @@
 use std::fmt;
 use std::future::Future;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -7,12 +8,15 @@ use deadpool_postgres::{Manager, ManagerConfig, Object, PoolError, RecyclingMeth
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{NoTls, Row};
 
+use crate::announcer::Announcer;
 use crate::{Config, Error, Transaction};
 
 /// A bounded set of connections to one database. Cloning shares it.
 #[derive(Clone)]
 pub struct Pool {
     inner: deadpool_postgres::Pool,
+    // Beside the pool's own connections, so that a hint never waits for work to end.
+    announcer: Arc<Announcer>,
     acquire_timeout: Duration,
     answer_timeout: Duration,
 }
@@ -22,6 +26,7 @@ pub struct Connection {
     // Present until dropped; an option only so that `drop` can take it out of the pool.
     lent: Option<Object>,
     health: Health,
+    announcer: Arc<Announcer>,
 }
 
 /// What was noticed about a connection while it was used.
@@ -35,26 +40,10 @@ pub(crate) struct Health {
 impl Pool {
     /// A pool that opens connections when they are asked for: nothing is contacted yet.
     #[must_use]
-    #[allow(
-        clippy::missing_panics_doc,
-        reason = "it cannot: the one fault the builder knows is a timeout without a runtime"
-    )]
     pub fn new(config: &Config) -> Self {
-        // `Fast` looks only whether the socket is closed: a round trip per loan would double the
-        // cost of small transactions. Whoever meets a broken connection evicts it (see `Health`).
-        let recycling = ManagerConfig {
-            recycling_method: RecyclingMethod::Fast,
-        };
-        let manager = Manager::from_config(config.session.clone(), NoTls, recycling);
-        let inner = deadpool_postgres::Pool::builder(manager)
-            .max_size(config.pool_size)
-            .wait_timeout(Some(config.acquire_timeout))
-            .create_timeout(Some(config.acquire_timeout))
-            .runtime(deadpool_postgres::Runtime::Tokio1)
-            .build()
-            .expect("a pool with a runtime may have timeouts");
         Self {
-            inner,
+            inner: native(config, config.pool_size),
+            announcer: Arc::new(Announcer::new(native(config, 1))),
             acquire_timeout: config.acquire_timeout,
             answer_timeout: config.answer_timeout,
         }
@@ -74,6 +63,7 @@ impl Pool {
         })?;
         Ok(Connection {
             lent: Some(lent),
+            announcer: Arc::clone(&self.announcer),
             health: Health {
                 broken: AtomicBool::new(false),
                 answer_timeout: self.answer_timeout,
@@ -102,6 +92,7 @@ impl Pool {
     /// Closes all connections; those lent are closed when they come back.
     pub fn close(&self) {
         self.inner.close();
+        self.announcer.close();
     }
 }
 
@@ -114,6 +105,23 @@ impl fmt::Debug for Pool {
             .field("max", &status.max_size)
             .finish_non_exhaustive()
     }
+}
+
+/// A pool of the driver's own, opening connections when they are asked for.
+fn native(config: &Config, size: usize) -> deadpool_postgres::Pool {
+    // `Fast` looks only whether the socket is closed: a round trip per loan would double the cost of
+    // small transactions. Whoever meets a broken connection evicts it (see `Health`).
+    let recycling = ManagerConfig {
+        recycling_method: RecyclingMethod::Fast,
+    };
+    let manager = Manager::from_config(config.session.clone(), NoTls, recycling);
+    deadpool_postgres::Pool::builder(manager)
+        .max_size(size)
+        .wait_timeout(Some(config.acquire_timeout))
+        .create_timeout(Some(config.acquire_timeout))
+        .runtime(deadpool_postgres::Runtime::Tokio1)
+        .build()
+        .expect("a pool with a runtime may have timeouts")
 }
 
 // === impl Connection ===
@@ -205,10 +213,14 @@ impl Connection {
     /// # Errors
     /// When the database does not answer.
     pub async fn transaction(&mut self) -> Result<Transaction<'_>, Error> {
-        let Self { lent, health } = self;
+        let Self {
+            lent,
+            health,
+            announcer,
+        } = self;
         let client = present(lent.as_mut());
         let begun = health.watch(client.transaction()).await?;
-        Ok(Transaction::new(begun, health))
+        Ok(Transaction::new(begun, health, announcer))
     }
 
     fn client(&self) -> &Object {

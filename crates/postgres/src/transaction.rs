@@ -1,9 +1,11 @@
 use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
 use crate::Error;
+use crate::announcer::{Announcer, Hint};
 use crate::pool::Health;
 
 /// A transaction. Statements polled together are pipelined: the server runs them in the order in
@@ -14,13 +16,35 @@ use crate::pool::Health;
 pub struct Transaction<'a> {
     inner: deadpool_postgres::Transaction<'a>,
     health: &'a Health,
+    announcer: &'a Arc<Announcer>,
+    hints: Mutex<Vec<Hint>>,
 }
 
 // === impl Transaction ===
 
 impl<'a> Transaction<'a> {
-    pub(crate) const fn new(inner: deadpool_postgres::Transaction<'a>, health: &'a Health) -> Self {
-        Self { inner, health }
+    pub(crate) const fn new(
+        inner: deadpool_postgres::Transaction<'a>,
+        health: &'a Health,
+        announcer: &'a Arc<Announcer>,
+    ) -> Self {
+        Self {
+            inner,
+            health,
+            announcer,
+            hints: Mutex::new(Vec::new()),
+        }
+    }
+
+    /// Notifies a channel once the commit is known, over another connection. A hint, which may be
+    /// lost: it costs the commit nothing, whereas `NOTIFY` inside a transaction lets only one such
+    /// transaction of the whole server commit at a time.
+    pub fn notify_after_commit(&self, channel: &'static str, payload: impl Into<String>) {
+        let hint = (channel, payload.into());
+        self.hints
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(hint);
     }
 
     /// All rows.
@@ -105,7 +129,15 @@ impl<'a> Transaction<'a> {
     /// # Errors
     /// When a deferred constraint fails or the database does not answer.
     pub async fn commit(self) -> Result<(), Error> {
-        self.health.watch(self.inner.commit()).await
+        let Self {
+            inner,
+            health,
+            announcer,
+            hints,
+        } = self;
+        health.watch(inner.commit()).await?;
+        announcer.announce(hints.into_inner().unwrap_or_else(PoisonError::into_inner));
+        Ok(())
     }
 
     /// Rolls back and waits for the answer.
