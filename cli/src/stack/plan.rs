@@ -63,8 +63,8 @@ pub enum Probe {
     Http(String),
     /// A broker at this port answers a request of its protocol.
     Kafka(u16),
-    /// A server at this port lets clients in, says this `pg_isready`.
-    Postgres(std::path::PathBuf, u16),
+    /// A server at this port asks clients for their password.
+    Postgres(u16),
 }
 
 // === impl Unit ===

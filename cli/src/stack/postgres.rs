@@ -166,7 +166,7 @@ impl Installation {
                 http: Some(format!("postgres://127.0.0.1:{port}")),
                 ..Addresses::default()
             },
-            probe: Probe::Postgres(self.program("pg_isready"), port),
+            probe: Probe::Postgres(port),
         }
     }
 

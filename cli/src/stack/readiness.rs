@@ -1,12 +1,9 @@
 //! Asks processes whether they are ready, from outside, as a kubelet would.
 
-use std::process::Stdio;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio::process::Command;
 use tokio::time::timeout;
 
 use super::plan::Probe;
@@ -20,6 +17,9 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 /// no client id.
 const API_VERSIONS_REQUEST: [u8; 14] = [0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 1, 0xff, 0xff];
 
+/// The first message of a client: length, protocol 3.0, user, database.
+const POSTGRES_STARTUP: &[u8] = b"\0\0\0\x29\0\x03\0\0user\0postgres\0database\0postgres\0\0";
+
 /// Whether a process answers its probe with a yes.
 pub async fn is_ready(http: &reqwest::Client, probe: &Probe) -> bool {
     let answer = async {
@@ -27,7 +27,7 @@ pub async fn is_ready(http: &reqwest::Client, probe: &Probe) -> bool {
             Probe::Running => Ok(true),
             Probe::Http(url) => Ok(http.get(url).send().await?.status().is_success()),
             Probe::Kafka(port) => kafka_answers(*port).await,
-            Probe::Postgres(program, port) => postgres_answers(program, *port).await,
+            Probe::Postgres(port) => postgres_answers(*port).await,
         }
     };
     let answer: Result<anyhow::Result<bool>, _> = timeout(PROBE_TIMEOUT, answer).await;
@@ -43,17 +43,12 @@ async fn kafka_answers(port: u16) -> anyhow::Result<bool> {
     Ok(answer.ends_with(&[0, 0, 0, 1, 0, 0]))
 }
 
-async fn postgres_answers(program: &std::path::Path, port: u16) -> anyhow::Result<bool> {
-    let status = Command::new(program)
-        .args(["--quiet", "--host=127.0.0.1", "--port"])
-        .arg(port.to_string())
-        .args(["--dbname=postgres", "--username=postgres"])
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .kill_on_drop(true)
-        .status()
-        .await
-        .context("run pg_isready")?;
-    Ok(status.success())
+/// Asks for a login as far as the server's question for the password: a server that is starting or
+/// stopping answers with an error instead.
+async fn postgres_answers(port: u16) -> anyhow::Result<bool> {
+    let mut stream = TcpStream::connect(loopback(port)).await?;
+    stream.write_all(POSTGRES_STARTUP).await?;
+    let mut kind = [0; 1];
+    stream.read_exact(&mut kind).await?;
+    Ok(kind == *b"R")
 }
