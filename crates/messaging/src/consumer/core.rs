@@ -13,12 +13,18 @@
 //!   the front with each life, until it is alone.
 //! * **Outages** are waited for with backoff. They are nobody's fault, and nothing is counted.
 
+mod batch;
+mod partition;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use brewline_failpoint::planted;
 use brewline_kafka::TopicPartition;
 use brewline_kernel::Backoff;
+
+pub use batch::{Batch, Chance, Doubt, Item, Move, Task};
+use partition::{Partition, State};
 
 /// A consumer's bounds.
 #[derive(Clone, Copy, Debug)]
@@ -40,76 +46,6 @@ pub struct Limits {
     pub backoff: Backoff,
 }
 
-/// A record as the core sees it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Item<R> {
-    /// Its place in the partition.
-    pub offset: i64,
-    /// Its size.
-    pub bytes: usize,
-    /// The record.
-    pub record: R,
-}
-
-/// What to do now.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Task<R> {
-    /// Claim these partitions again: raise their epochs and read their positions.
-    Claim(Vec<TopicPartition>),
-    /// Apply this in one transaction.
-    Apply(Batch<R>),
-    /// Nothing until something comes, or until then.
-    Wait(Option<Duration>),
-}
-
-/// What goes into one transaction.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Batch<R> {
-    /// The positions to move, all or none.
-    pub moves: Vec<Move>,
-    /// The records, in the order of `moves`, each partition's in the order of the log.
-    pub items: Vec<Item<R>>,
-    /// Whether this is one record under doubt.
-    pub doubt: Doubt,
-}
-
-/// Moves a position from `first` to `next` if the partition still has this epoch.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Move {
-    /// The partition.
-    pub place: TopicPartition,
-    /// The epoch it was claimed with.
-    pub epoch: i64,
-    /// Where the position is.
-    pub first: i64,
-    /// Where it goes.
-    pub next: i64,
-    /// How many of the batch's items are this partition's.
-    pub items: usize,
-}
-
-/// Whether a batch is one record under doubt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Doubt {
-    /// It is not.
-    None,
-    /// It is: count it before it is handled.
-    Count,
-    /// It is, and it was counted before an outage came in between.
-    Counted,
-}
-
-/// Whether a counted record is tried.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Chance {
-    /// It is.
-    Try,
-    /// It was tried often enough.
-    Exhausted,
-    /// It has ended the process often enough.
-    Deadly,
-}
-
 /// A consumer's partitions and what was fetched of them.
 #[derive(Debug)]
 pub struct Core<R> {
@@ -122,22 +58,6 @@ pub struct Core<R> {
     turn: Option<TopicPartition>,
     outages: u32,
     quiet_until: Duration,
-}
-
-#[derive(Debug)]
-struct Partition<R> {
-    epoch: i64,
-    position: i64,
-    fetched: i64,
-    queue: VecDeque<Item<R>>,
-    state: State,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    Flowing,
-    Refused { until: Duration },
-    Paused { until: Duration },
 }
 
 // === impl Core ===
@@ -333,9 +253,13 @@ impl<R> Core<R> {
             .map(|(place, partition)| (place, partition.epoch))
     }
 
-    /// The partitions owned: where each is, and the record that is next.
+    /// The partitions claimed: where each is, and the record that is next.
     pub fn positions(&self) -> impl Iterator<Item = (&TopicPartition, i64, Option<&R>)> {
-        self.partitions.iter().map(|(place, partition)| {
+        let claimed = self
+            .partitions
+            .iter()
+            .filter(|(_, partition)| partition.epoch > 0);
+        claimed.map(|(place, partition)| {
             let next = partition.queue.front().map(|item| &item.record);
             (place, partition.position, next)
         })
@@ -424,47 +348,6 @@ impl<R> Core<R> {
                 }
             }
         }
-    }
-}
-
-// === impl Batch ===
-
-impl<R> Batch<R> {
-    /// The place of the one record, when it is alone.
-    #[must_use]
-    pub fn lone(&self) -> Option<(TopicPartition, i64)> {
-        match (self.moves.as_slice(), self.items.as_slice()) {
-            ([step], [item]) => Some((step.place.clone(), item.offset)),
-            _ => None,
-        }
-    }
-}
-
-// === impl Partition ===
-
-impl<R> Partition<R> {
-    fn skip_to(&mut self, position: i64) {
-        self.position = self.position.max(position);
-        self.fetched = self.fetched.max(position);
-        while self
-            .queue
-            .front()
-            .is_some_and(|item| item.offset < self.position)
-        {
-            self.queue.pop_front();
-        }
-    }
-
-    fn moved(&self, place: TopicPartition, taken: Option<&[Item<R>]>) -> Option<Move> {
-        let taken = taken?;
-        let last = taken.last()?;
-        Some(Move {
-            place,
-            epoch: self.epoch,
-            first: self.position,
-            next: last.offset.saturating_add(1),
-            items: taken.len(),
-        })
     }
 }
 

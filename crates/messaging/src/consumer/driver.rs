@@ -6,13 +6,14 @@ use std::time::{Duration, Instant};
 use brewline_failpoint as failpoint;
 use brewline_kafka as kafka;
 use brewline_kafka::{Input, Received, Subscription, TopicPartition};
-use brewline_kernel::{Clock as _, system};
+use brewline_kernel::system;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::core::{Batch, Chance, Core, Doubt, Item, Move, Task};
+use super::attempts::Counted;
+use super::core::{Batch, Chance, Core, Doubt, Item, Task};
 use super::dead_letter::Verdict;
-use super::store::{Claimed, Counted};
+use super::store::Claimed;
 use super::transaction::{Applier, Outcome};
 use crate::signals::ConsumerSignals;
 use crate::{Delivery, Error, Failure, Handler, Lag, Monitor, Place, Progress};
@@ -196,6 +197,12 @@ impl<H: Handler> Worker<H> {
                 .start_from(&claim.place, claim.next_offset);
         }
         self.waiting = true;
+        let lag = Lag {
+            next_offset: claim.next_offset,
+            end_offset: claim.next_offset,
+            behind_ms: 0,
+        };
+        self.monitor.tell(self.place(&claim.place), lag);
         self.core
             .claimed(claim.place, claim.epoch, claim.next_offset);
         Ok(())
@@ -317,88 +324,19 @@ impl<H: Handler> Worker<H> {
         self.core.unreachable(batch, self.now(), system::random());
     }
 
-    /// Tells how far we are, and looks after subjects that wait.
-    async fn tick(&mut self) {
-        self.ticked_at = Instant::now();
-        self.tell();
-        for place in std::mem::take(&mut self.silenced) {
-            if self.core.is_paused(&place) {
-                self.silenced.insert(place);
-            } else {
-                self.subscription.resume(&place);
-            }
-        }
-        if self.waiting
-            && let Err(error) = self.stop_waiting().await
-        {
-            tracing::warn!(%error, consumer = self.name(), "overdue subjects were not parked; trying again");
-        }
-    }
-
-    fn tell(&self) {
-        let ends = self.subscription.end_offsets();
-        let now = system::SystemClock.now();
-        let mut offsets = Vec::new();
-        for (place, next_offset, next) in self.core.positions() {
-            let end_offset = ends
-                .get(place)
-                .copied()
-                .unwrap_or(next_offset)
-                .max(next_offset);
-            let behind = next.map_or(Duration::ZERO, |record| now.since(record.timestamp));
-            let behind_ms = i64::try_from(behind.as_millis()).unwrap_or(i64::MAX);
-            let lag = Lag {
-                next_offset,
-                end_offset,
-                behind_ms,
-            };
-            self.monitor.tell(self.place(place), lag);
-            self.signals()
-                .lag(place, end_offset.saturating_sub(next_offset), behind);
-            offsets.push((place.clone(), next_offset));
-        }
-        self.subscription.commit(&offsets);
-    }
-
-    async fn stop_waiting(&mut self) -> Result<(), brewline_postgres::Error> {
-        for overdue in self.applier.store.overdue().await? {
-            let owned = self
-                .core
-                .positions()
-                .find(|(place, ..)| **place == overdue.place);
-            let position = owned.map(|(_, position, _)| position);
-            let epoch = self
-                .core
-                .owned()
-                .find(|(place, _)| **place == overdue.place);
-            if let (Some(position), Some((_, epoch))) = (position, epoch) {
-                let still = Move {
-                    place: overdue.place.clone(),
-                    epoch,
-                    first: position,
-                    next: position,
-                    items: 0,
-                };
-                self.applier.stop_waiting(&overdue, &still).await?;
-            }
-        }
-        self.waiting = self.applier.store.any_waiting().await?;
-        Ok(())
-    }
-
-    fn now(&self) -> Duration {
+    pub(super) fn now(&self) -> Duration {
         self.started_at.elapsed()
     }
 
-    fn name(&self) -> &'static str {
+    pub(super) fn name(&self) -> &'static str {
         self.applier.spec.name
     }
 
-    fn signals(&self) -> ConsumerSignals {
+    pub(super) fn signals(&self) -> ConsumerSignals {
         ConsumerSignals(self.name())
     }
 
-    fn place(&self, place: &TopicPartition) -> Place {
+    pub(super) fn place(&self, place: &TopicPartition) -> Place {
         Place {
             consumer: self.name().to_owned(),
             topic: place.topic.to_string(),

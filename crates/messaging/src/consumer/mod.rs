@@ -1,15 +1,18 @@
 //! The consumer: one transaction a batch.
 //!
 //! [`core`] decides what goes into a transaction and what a failure means, `plan` what becomes of
-//! each record, `transaction` runs one, `dead_letter` gives a record up, `store` holds the SQL,
-//! `driver` connects them with Kafka.
+//! each record, `transaction` runs one, `dead_letter` gives a record up, `store`, `parking` and
+//! `attempts` hold the SQL, `driver` and `upkeep` connect them with Kafka.
 
+mod attempts;
 pub mod core;
 mod dead_letter;
 mod driver;
+mod parking;
 mod plan;
 mod store;
 mod transaction;
+mod upkeep;
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};

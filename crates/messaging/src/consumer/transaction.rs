@@ -8,8 +8,9 @@ use brewline_postgres::Transaction;
 
 use super::core::{Batch, Doubt};
 use super::dead_letter::{DeadLetters, Verdict};
+use super::parking::Overdue;
 use super::plan::{Plan, plan};
-use super::store::{Overdue, Store};
+use super::store::Store;
 use crate::inbox::Judge;
 use crate::signals::ConsumerSignals;
 use crate::{ConsumerSettings, ConsumerSpec, Delivery, Failure, Handler, TopicKind};

@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use brewline_messaging::Outbox;
 use brewline_test_support::eventually;
+use bytes::Bytes;
 
 use crate::world::World;
 
@@ -170,4 +171,29 @@ async fn a_missing_slot_ends_the_relay() {
         .await;
     let error = world.relay("a", LEASE).end().await.unwrap_err();
     assert_eq!(error.to_string(), "relay slot 0 is not in table relay_slot");
+}
+
+#[tokio::test]
+async fn a_producer_delivers_again_after_its_queue_was_thrown_away() {
+    let world = World::create(1).await;
+    let producer = world.producer();
+    let record = |subject: &str| {
+        let event = world.event(subject, 1);
+        brewline_messaging::cloud_events::record(world.topic, &event.envelope, Bytes::new())
+    };
+    // Established first, so that the purge finds requests on their way.
+    producer.send(record("first")).unwrap().await.unwrap();
+    let thrown: Vec<_> = (0..500)
+        .map(|_| producer.send(record("thrown")).unwrap())
+        .collect();
+    producer.hurry();
+    tokio::task::yield_now().await;
+    producer.purge();
+    for delivery in thrown {
+        // Each has an answer, whichever.
+        drop(delivery.await);
+    }
+    for _ in 0..3 {
+        producer.send(record("last")).unwrap().await.unwrap();
+    }
 }
