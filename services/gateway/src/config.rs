@@ -115,8 +115,8 @@ fn listen(env: &mut Environment) -> Option<SocketAddr> {
     if !listen.ip().is_loopback() && !allowed {
         env.fault(format!(
             "{} is {listen}, which is not loopback: everybody who reaches it could do everything, \
-             since there is no identity yet. {}",
-            HTTP_LISTEN.name, ALLOW_ANONYMOUS_NETWORK.help
+             since there is no identity yet. {}={}",
+            HTTP_LISTEN.name, ALLOW_ANONYMOUS_NETWORK.name, ALLOW_ANONYMOUS_NETWORK.help
         ));
         return None;
     }
@@ -143,7 +143,8 @@ mod tests {
         assert!(with("127.0.0.1:8080", "").is_ok());
         assert!(with("[::1]:8080", "").is_ok());
         let refused = with("0.0.0.0:8080", "").unwrap_err().to_string();
-        assert!(refused.contains("ALLOW_ANONYMOUS_NETWORK") || refused.contains("not loopback"));
+        assert!(refused.contains("not loopback"), "{refused}");
+        assert!(refused.contains(ALLOW_ANONYMOUS_NETWORK.name), "{refused}");
         assert!(with("0.0.0.0:8080", "true").is_ok());
     }
 }

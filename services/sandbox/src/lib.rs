@@ -40,7 +40,12 @@ pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
     let (desk, clerk) = app::employ(journal, ledger, Arc::new(SystemClock), Arc::new(SystemIds))?;
     context.spawn("clerk", clerk);
     let world = World::new(desk, config.key_lifetime, context.shutdown());
-    let door = Door::bind(config.listen, world.closed()).await?;
+    // A closed door without another one could never be opened again from outside.
+    let closed = match config.control_listen {
+        Some(_) => world.closed(),
+        None => World::never_closed(),
+    };
+    let door = Door::bind(config.listen, closed).await?;
     tracing::info!(listen = %config.listen, "card processor is open");
     context.spawn("http", inbound::serve(door, world.clone()));
     if let Some(control) = config.control_listen {

@@ -15,5 +15,6 @@ mod limits;
 mod openapi;
 mod orders;
 mod samples;
+mod signals;
 mod statuses;
 mod stub;

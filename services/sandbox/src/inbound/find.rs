@@ -1,9 +1,13 @@
 //! Looking things up: authorisations and the ledger.
 
+use std::sync::Arc;
+
+use axum::body::Body;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Json, Response};
-use brewline_sandbox_domain::Reference;
+use brewline_sandbox_domain::{Entry, Reference};
+use futures_util::stream;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -11,6 +15,9 @@ use super::body::entry_id;
 use super::problem::Problem;
 use super::views::{Authorisation, LedgerLine};
 use crate::app::{Standings, World};
+
+/// How many lines of the ledger are written in one go.
+const CHUNK_ENTRIES: usize = 256;
 
 /// What authorisations are found by: one of the two.
 #[derive(Debug, Deserialize)]
@@ -78,14 +85,23 @@ pub(super) async fn ledger(
     let reference = filed.reference.as_deref().map(parse).transpose()?;
     let entries = world.desk().ledger(reference).await;
     let entries = entries.map_err(|_| Problem::closing())?;
-    let mut text = Vec::with_capacity(entries.len() * 320);
-    for entry in &entries {
-        serde_json::to_writer(&mut text, &LedgerLine::from(&**entry))
-            .map_err(|_| Problem::closing())?;
-        text.push(b'\n');
-    }
     let kind = HeaderValue::from_static("application/x-ndjson");
-    Ok(([(header::CONTENT_TYPE, kind)], text).into_response())
+    let lines = Body::from_stream(stream::iter(chunks(entries)));
+    Ok(([(header::CONTENT_TYPE, kind)], lines).into_response())
+}
+
+/// The entries as text, a part at a time: a ledger of a million lines must not be in memory twice.
+fn chunks(entries: Vec<Arc<Entry>>) -> impl Iterator<Item = Result<Vec<u8>, serde_json::Error>> {
+    let parts = entries.len().div_ceil(CHUNK_ENTRIES);
+    (0..parts).map(move |part| {
+        let mut text = Vec::with_capacity(CHUNK_ENTRIES * 320);
+        let begin = part * CHUNK_ENTRIES;
+        for entry in entries.iter().skip(begin).take(CHUNK_ENTRIES) {
+            serde_json::to_writer(&mut text, &LedgerLine::from(&**entry))?;
+            text.push(b'\n');
+        }
+        Ok(text)
+    })
 }
 
 fn parse(reference: &str) -> Result<Reference, Problem> {

@@ -148,6 +148,20 @@ async fn refuse_connection_closes_the_door_until_told_otherwise() {
 }
 
 #[tokio::test]
+async fn with_one_address_a_refusal_resets_so_that_it_can_be_called_off() {
+    let it = Processor::start_on_one_address().await;
+    it.tell("authorise", json!({ "mode": "refuse-connection" }))
+        .await;
+    for _ in 0..3 {
+        let error = it.authorise("a", "o-1").await.unwrap_err();
+        assert!(was_reset(&error), "{error:?}");
+    }
+    it.behave().await;
+    it.authorised("a", "o-1").await;
+    assert_eq!(it.ledger("o-1").await.len(), 1);
+}
+
+#[tokio::test]
 async fn a_counted_refusal_resets_and_does_nothing() {
     let it = told(
         "authorise",

@@ -62,12 +62,22 @@ pub(crate) fn client() -> Client {
 }
 
 impl Processor {
+    /// With a control address of its own.
     pub(crate) async fn start() -> Self {
-        let folder = Folder::new();
         let (listen, control) = (free_address(), free_address());
+        Self::listen(listen, Some(control)).await
+    }
+
+    /// With one address for everything.
+    pub(crate) async fn start_on_one_address() -> Self {
+        Self::listen(free_address(), None).await
+    }
+
+    async fn listen(listen: SocketAddr, control: Option<SocketAddr>) -> Self {
+        let folder = Folder::new();
         let config = Config {
             listen,
-            control_listen: Some(control),
+            control_listen: control,
             data_dir: folder.path().to_owned(),
             key_lifetime: Duration::from_secs(3_600),
         };
@@ -77,7 +87,7 @@ impl Processor {
             .unwrap();
         Self {
             url: format!("http://{listen}"),
-            control: format!("http://{control}"),
+            control: format!("http://{}", control.unwrap_or(listen)),
             client: client(),
             context,
             _folder: folder,
