@@ -52,12 +52,18 @@ pub struct Operator {
 /// The service, to be mounted beside the others.
 #[must_use]
 pub fn service(pool: Pool, monitor: Monitor) -> OperatorServiceServer<Operator> {
-    OperatorServiceServer::new(Operator { pool, monitor })
+    OperatorServiceServer::new(Operator::new(pool, monitor))
 }
 
 // === impl Operator ===
 
 impl Operator {
+    /// Answers for the service whose database this is.
+    #[must_use]
+    pub const fn new(pool: Pool, monitor: Monitor) -> Self {
+        Self { pool, monitor }
+    }
+
     /// Every consumer's position in every partition, by consumer, topic, partition.
     ///
     /// # Errors

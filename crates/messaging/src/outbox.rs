@@ -6,6 +6,8 @@ use brewline_postgres::{Instant, Json, Transaction};
 use bytes::Bytes;
 use uuid::Uuid;
 
+use crate::relay::CHANNEL;
+
 /// An event to be published once the transaction it is appended in has committed.
 #[derive(Clone, Debug)]
 pub struct NewEvent {
@@ -37,7 +39,7 @@ pub(crate) struct NewRow<'a> {
 
 // `writer` takes the transaction's id before the first position is drawn: the relay concludes from
 // an id that is over that no older position can still appear. Positions are drawn above the sort, in
-// the order of the arrays. The notification goes out at commit, once a slot.
+// the order of the arrays.
 const APPEND: &str = "
     with writer as materialized (select pg_current_xact_id() as xid),
     fresh as (
@@ -63,7 +65,7 @@ const APPEND: &str = "
         from fresh
         returning slot
     )
-    select pg_notify('outbox', slot::text) from written group by slot";
+    select distinct slot from written";
 
 // === impl Outbox ===
 
@@ -114,7 +116,7 @@ impl Outbox {
             column(rows, |row| row.envelope.traceparent.map(|t| t.to_string()));
         let headers: Vec<Option<Json<&BTreeMap<String, String>>>> =
             column(rows, |row| row.headers.map(Json));
-        tx.query(
+        let written = tx.query(
             APPEND,
             &[
                 &slots,
@@ -133,6 +135,12 @@ impl Outbox {
             ],
         )
         .await?;
+        // Sent after the commit: inside it, a notification would let only one transaction of the whole
+        // server commit at a time.
+        for row in written {
+            let slot: i16 = row.try_get(0)?;
+            tx.notify_after_commit(CHANNEL, slot.to_string());
+        }
         Ok(())
     }
 

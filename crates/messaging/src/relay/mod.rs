@@ -22,7 +22,7 @@ use driver::Slot;
 use store::Store;
 
 /// The channel on which writers announce rows; the message is the slot.
-const CHANNEL: &str = "outbox";
+pub(crate) const CHANNEL: &str = "outbox";
 
 /// Publishes the outbox until `shutdown`, competing for each slot's lease with the service's other
 /// instances. `instance` names this one; no two that live at once may share a name.

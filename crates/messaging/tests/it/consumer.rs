@@ -3,9 +3,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use brewline_messaging::{ConsumerSettings, Error, TopicKind};
-use brewline_test_support::{eventually, eventually_within};
 
-use crate::world::{Recorder, World};
+use crate::world::{Recorder, World, eventually};
 
 const LEASE: Duration = Duration::from_secs(5);
 
@@ -51,12 +50,7 @@ async fn after_a_crash_it_goes_on_from_its_own_position() {
     consumer.kill().await;
     world.publish(&world.event("x", 2)).await;
     let consumer = world.consume("a");
-    eventually_within(
-        Duration::from_secs(30),
-        "the second is applied",
-        async || world.applied().await == 2,
-    )
-    .await;
+    eventually("the second is applied", async || world.applied().await == 2).await;
     assert_eq!(world.effects().await["x"], [1, 2]);
     consumer.stop().await.unwrap();
 }
@@ -102,23 +96,16 @@ async fn a_rebalance_repeats_nothing_and_loses_nothing() {
     let second = world.consume("b");
     write(40).await;
     let by_second = "select count(*) from effect where instance = 'b'";
-    eventually_within(
-        Duration::from_secs(30),
-        "the second has a share",
-        async || {
-            write(1).await;
-            world.number(by_second).await > 0
-        },
-    )
+    eventually("the second has a share", async || {
+        write(1).await;
+        world.number(by_second).await > 0
+    })
     .await;
     first.stop().await.unwrap();
     write(10).await;
     let versions = world.number("select max(version) from outbox").await;
     let all = usize::try_from(versions * 6).unwrap();
-    eventually_within(Duration::from_secs(30), "all are applied", async || {
-        world.applied().await >= all
-    })
-    .await;
+    eventually("all are applied", async || world.applied().await >= all).await;
     for (subject, applied) in world.effects().await {
         assert_eq!(applied, (1..=versions).collect::<Vec<_>>(), "{subject}");
     }

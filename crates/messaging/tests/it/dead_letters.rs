@@ -2,10 +2,9 @@ use std::time::Duration;
 
 use brewline_kafka::Record;
 use brewline_messaging::{ConsumerSettings, TopicKind};
-use brewline_test_support::eventually;
 use bytes::Bytes;
 
-use crate::world::{Recorder, World, subject_and_version};
+use crate::world::{Recorder, World, eventually, subject_and_version};
 
 const LEASE: Duration = Duration::from_secs(5);
 

@@ -1,7 +1,15 @@
 //! Relay and consumer on a real PostgreSQL and a real Kafka.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking, in its helpers too"
+)]
+
 mod consumer;
 mod dead_letters;
 mod relay;
 mod schema;
+mod views;
 mod world;

@@ -2,10 +2,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use brewline_messaging::Outbox;
-use brewline_test_support::eventually;
 use bytes::Bytes;
 
-use crate::world::World;
+use crate::world::{World, eventually};
 
 const LEASE: Duration = Duration::from_secs(5);
 

@@ -15,7 +15,7 @@ use brewline_messaging::{
 };
 use brewline_postgres as postgres;
 use brewline_postgres::{Migration, Pool, Transaction};
-use brewline_test_support::{TestDatabase, TestTopics};
+use brewline_test_support::{TestDatabase, TestTopics, eventually_within};
 use bytes::Bytes;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -56,6 +56,11 @@ pub(crate) struct Recorder {
     instance: String,
     /// The next so many batches kill their own database session.
     pub(crate) cut_connections: Arc<AtomicU32>,
+}
+
+/// Waits for a condition, longer than a busy machine takes.
+pub(crate) async fn eventually(what: &str, condition: impl AsyncFnMut() -> bool) {
+    eventually_within(Duration::from_secs(40), what, condition).await;
 }
 
 // === impl World ===
@@ -132,6 +137,10 @@ impl World {
         envelope.source = "test".to_owned();
         let record = brewline_messaging::cloud_events::record(event.topic, &envelope, payload);
         self.producer().send(record).unwrap().await.unwrap();
+    }
+
+    pub(crate) async fn publish_one(&self, subject: &str, version: i64) {
+        self.publish(&self.event(subject, version)).await;
     }
 
     pub(crate) fn producer(&self) -> brewline_kafka::Producer {
