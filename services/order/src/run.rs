@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use brewline_messaging::{
-    Connections, ConsumerSpec, Handler, Monitor, Outbox, Progress, consume, relay,
+    Connections, ConsumerSpec, Handler, Monitor, Outbox, Progress, consume, operator, relay,
 };
 use brewline_postgres::{Pool, migrate};
 use brewline_proto::customer::v1::customer_service_server::CustomerServiceServer;
@@ -52,7 +52,7 @@ pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
         stock_consumer::SPEC,
         StockConsumer::new(parts.checkouts.clone()),
     );
-    readiness::watch(&context, &config.kafka, &parts.pool);
+    readiness::watch(&context, &config.kafka, &parts.pool, &monitor);
     start_checkouts(&context, &config, &parts)?;
     let place = PlaceOrders::start(&context, parts.clone(), config.place);
     let routes = routes(&parts, place, monitor);
@@ -61,12 +61,12 @@ pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
 
 /// The gRPC services.
 fn routes(parts: &Parts, place: PlaceOrders, monitor: Monitor) -> Routes {
-    let orders = OrderGrpc::new(parts.clone(), place, monitor);
+    let pool = || parts.pool.clone();
+    let orders = OrderGrpc::new(parts.clone(), place, monitor.clone());
     Routes::new(OrderServiceServer::new(orders))
         .add_service(CustomerServiceServer::new(CustomerGrpc::new(parts.clone())))
-        .add_service(SagaServiceServer::new(SagaOperator::new(
-            parts.pool.clone(),
-        )))
+        .add_service(SagaServiceServer::new(SagaOperator::new(pool())))
+        .add_service(operator::service(pool(), monitor))
 }
 
 /// Makes the schema; waits for a database that is not there yet. Its connections are its own: those of

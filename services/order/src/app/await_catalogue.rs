@@ -2,7 +2,8 @@
 //!
 //! It happens before an order enters the queue: who waits here holds up nobody, and nothing is stored
 //! under the key. The waiter registers first, then reads, then waits, and reads again every 100 ms: the
-//! event may be applied by another replica.
+//! event may be applied by another replica. What it reads is the copy's own rows: the inbox forgets a
+//! product that has not changed for two weeks, the copy does not.
 
 use std::time::Duration;
 

@@ -1,10 +1,11 @@
-//! When this service may be sent work: once each of its consumers has its partitions looked after, and
-//! once the copy of the catalogue holds everything that was published before this process started.
+//! When this service may be sent work: once its consumers own partitions, and once the copy of the
+//! catalogue holds everything that was published before this process started.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use brewline_kafka::{self as kafka, Admin, TopicPartition};
+use brewline_messaging::Monitor;
 use brewline_postgres::{self as postgres, Pool};
 use brewline_server::Context;
 
@@ -12,18 +13,11 @@ use super::{catalogue_consumer, stock_consumer};
 
 /// How often it is looked.
 const CHECK: Duration = Duration::from_millis(100);
+/// How long a first assignment may take.
+const ASSIGNED_WAIT_MAX: Duration = Duration::from_secs(30);
 
 const POSITIONS: &str =
     "select partition, next_offset from consumer_position where consumer = $1 and topic = $2";
-
-/// What a consumer must have reached.
-#[derive(Debug, Clone, Copy)]
-enum Reached {
-    /// Somebody looks after each partition.
-    Assigned,
-    /// And has handled all that was there at the start.
-    CaughtUp,
-}
 
 /// Why it cannot be said yet.
 #[derive(Debug, thiserror::Error)]
@@ -36,51 +30,72 @@ enum Error {
 
 /// Opens the gates `consumers` and `catalogue`. They stay open: a rebalance is routine, and later
 /// catalogue events are waited for by those who carry their tokens.
-///
-/// The positions are the service's, not this replica's: partitions are shared, and a replica beyond
-/// their number has none, while the copy of the catalogue is everybody's.
-pub fn watch(context: &Context, kafka: &kafka::Config, pool: &Pool) {
-    let catalogue = (catalogue_consumer::SPEC.name, catalogue_consumer::TOPIC);
-    let stock = (stock_consumer::SPEC.name, stock_consumer::TOPIC);
-    for (name, (consumer, topic), reached) in [
-        ("catalogue", catalogue, Reached::CaughtUp),
-        ("consumers", stock, Reached::Assigned),
-    ] {
-        let (gate, shutdown) = (context.health().gate(name), context.shutdown());
-        let (kafka, pool) = (kafka.clone(), pool.clone());
-        context.spawn(name, async move {
-            let wait = wait(&kafka, &pool, consumer, topic, reached);
-            tokio::select! {
-                () = shutdown.cancelled() => {}
-                () = wait => gate.open(),
-            }
-            Ok(())
-        });
+pub fn watch(context: &Context, kafka: &kafka::Config, pool: &Pool, monitor: &Monitor) {
+    let (kafka, pool, monitor) = (kafka.clone(), pool.clone(), monitor.clone());
+    open(context, "catalogue", async move {
+        caught_up(&kafka, &pool).await;
+    });
+    open(context, "consumers", async move {
+        // Replicas beyond the number of partitions get none, and are ready all the same by then.
+        if tokio::time::timeout(ASSIGNED_WAIT_MAX, assigned(&monitor))
+            .await
+            .is_err()
+        {
+            tracing::info!("this instance got no partitions; others have them");
+        }
+    });
+}
+
+/// Opens a gate once `ready` has ended.
+fn open(context: &Context, name: &'static str, ready: impl Future<Output = ()> + Send + 'static) {
+    let (gate, shutdown) = (context.health().gate(name), context.shutdown());
+    context.spawn(name, async move {
+        tokio::select! {
+            () = shutdown.cancelled() => {}
+            () = ready => gate.open(),
+        }
+        Ok(())
+    });
+}
+
+/// Ends when each consumer of this process owns a partition.
+async fn assigned(monitor: &Monitor) {
+    let consumers = [catalogue_consumer::SPEC.name, stock_consumer::SPEC.name];
+    loop {
+        let owned = monitor.owned();
+        let owns = |name: &&str| owned.keys().any(|place| place.consumer == **name);
+        if consumers.iter().all(|name| owns(name)) {
+            return;
+        }
+        tokio::time::sleep(CHECK).await;
     }
 }
 
-async fn wait(
-    kafka: &kafka::Config,
-    pool: &Pool,
-    consumer: &'static str,
-    topic: &'static str,
-    reached: Reached,
-) {
+/// Ends when the copy of the catalogue holds all that the topic held at the start. The positions are the
+/// service's, not this instance's: partitions are shared, and so is the copy.
+async fn caught_up(kafka: &kafka::Config, pool: &Pool) {
     let ends = loop {
-        match ends(kafka, topic).await {
+        match ends(kafka, catalogue_consumer::TOPIC).await {
             Ok(ends) => break ends,
-            Err(error) => tracing::warn!(%error, topic, "the topic's ends are not known yet"),
+            Err(error) => tracing::warn!(%error, "the ends of the catalogue are not known yet"),
         }
         tokio::time::sleep(CHECK * 10).await;
     };
     loop {
-        match positions(pool, consumer, topic).await {
-            Ok(positions) if reached.holds(&ends, &positions) => return,
+        match positions(pool).await {
+            Ok(positions) if reached(&ends, &positions) => return,
             Ok(_) => {}
-            Err(error) => tracing::debug!(%error, consumer, "positions cannot be read"),
+            Err(error) => tracing::debug!(%error, "positions cannot be read"),
         }
         tokio::time::sleep(CHECK).await;
     }
+}
+
+fn reached(ends: &BTreeMap<TopicPartition, i64>, positions: &BTreeMap<i32, i64>) -> bool {
+    ends.iter().all(|(place, end)| {
+        let next = positions.get(&place.partition);
+        next.is_some_and(|next| next >= end)
+    })
 }
 
 async fn ends(
@@ -90,26 +105,9 @@ async fn ends(
     Ok(Admin::new(kafka)?.end_offsets(&[topic]).await?)
 }
 
-async fn positions(
-    pool: &Pool,
-    consumer: &'static str,
-    topic: &'static str,
-) -> Result<BTreeMap<i32, i64>, Error> {
+async fn positions(pool: &Pool) -> Result<BTreeMap<i32, i64>, Error> {
     let connection = pool.get().await?;
+    let (consumer, topic) = (catalogue_consumer::SPEC.name, catalogue_consumer::TOPIC);
     let rows = connection.query(POSITIONS, &[&consumer, &topic]).await?;
     Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
-}
-
-// === impl Reached ===
-
-impl Reached {
-    fn holds(self, ends: &BTreeMap<TopicPartition, i64>, positions: &BTreeMap<i32, i64>) -> bool {
-        ends.iter().all(|(place, end)| {
-            let position = positions.get(&place.partition);
-            match self {
-                Self::Assigned => position.is_some(),
-                Self::CaughtUp => position.is_some_and(|next| next >= end),
-            }
-        })
-    }
 }

@@ -237,3 +237,23 @@ async fn hostile_text_is_refused_or_kept_as_text() {
     other.name = "Robert'); drop table customer; --".to_owned();
     assert!(shop.create(other).await.is_ok());
 }
+
+#[tokio::test]
+async fn a_commit_whose_answer_was_lost_is_asked_for_by_its_key() {
+    let shop = Shop::open().await;
+    let connection = shop.parts.pool.get().await.unwrap();
+    // The first transaction that takes a key loses its session in the middle of the commit.
+    let sabotage = "create sequence sabotaged; \
+        create function sabotage() returns trigger language plpgsql as $$ begin \
+            if nextval('sabotaged') = 1 then \
+                perform pg_terminate_backend(pg_backend_pid()); perform pg_sleep(1); \
+            end if; return null; end $$; \
+        create constraint trigger sabotage after insert on idempotency_key \
+            deferrable initially deferred for each row execute function sabotage()";
+    connection.batch_execute(sabotage).await.unwrap();
+    drop(connection);
+    let answer = shop.place(order("k", &[("cortado", 1)])).await.unwrap();
+    assert!(!answer.replayed);
+    assert_eq!(shop.count("select count(*) from orders").await, 1);
+    assert_eq!(shop.count("select last_value from sabotaged").await, 2);
+}
