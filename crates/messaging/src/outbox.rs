@@ -116,25 +116,26 @@ impl Outbox {
             column(rows, |row| row.envelope.traceparent.map(|t| t.to_string()));
         let headers: Vec<Option<Json<&BTreeMap<String, String>>>> =
             column(rows, |row| row.headers.map(Json));
-        let written = tx.query(
-            APPEND,
-            &[
-                &slots,
-                &ids,
-                &topics,
-                &kinds,
-                &subjects,
-                &versions,
-                &types,
-                &payloads,
-                &times,
-                &correlations,
-                &causations,
-                &traces,
-                &headers,
-            ],
-        )
-        .await?;
+        let written = tx
+            .query(
+                APPEND,
+                &[
+                    &slots,
+                    &ids,
+                    &topics,
+                    &kinds,
+                    &subjects,
+                    &versions,
+                    &types,
+                    &payloads,
+                    &times,
+                    &correlations,
+                    &causations,
+                    &traces,
+                    &headers,
+                ],
+            )
+            .await?;
         // Sent after the commit: inside it, a notification would let only one transaction of the whole
         // server commit at a time.
         for row in written {

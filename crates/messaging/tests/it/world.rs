@@ -14,7 +14,7 @@ use brewline_messaging::{
     NewEvent, Outbox, Progress, RelaySettings, SCHEMA, TopicKind, TopicSpec, consume, relay,
 };
 use brewline_postgres as postgres;
-use brewline_postgres::{Migration, Pool, Transaction};
+use brewline_postgres::{Migration, Pool, Row, Transaction};
 use brewline_test_support::{TestDatabase, TestTopics, eventually_within};
 use bytes::Bytes;
 use tokio::task::JoinHandle;
@@ -191,10 +191,11 @@ impl World {
 
     /// What the consumer applied, by subject, in order.
     pub(crate) async fn effects(&self) -> BTreeMap<String, Vec<i64>> {
-        let connection = self.pool().get().await.unwrap();
-        let sql = "select subject, version from effect order by n";
         let mut effects: BTreeMap<String, Vec<i64>> = BTreeMap::new();
-        for row in connection.query(sql, &[]).await.unwrap() {
+        for row in self
+            .rows("select subject, version from effect order by n")
+            .await
+        {
             effects.entry(row.get(0)).or_default().push(row.get(1));
         }
         effects
@@ -205,8 +206,21 @@ impl World {
     }
 
     pub(crate) async fn number(&self, sql: &'static str) -> i64 {
-        let connection = self.pool().get().await.unwrap();
-        connection.query_one(sql, &[]).await.unwrap().get(0)
+        self.rows(sql).await[0].get(0)
+    }
+
+    /// Asks again when a session that a test has cut is met.
+    async fn rows(&self, sql: &'static str) -> Vec<Row> {
+        loop {
+            match self.try_rows(sql).await {
+                Ok(rows) => return rows,
+                Err(error) => assert!(error.is_unavailable(), "{error}"),
+            }
+        }
+    }
+
+    async fn try_rows(&self, sql: &'static str) -> Result<Vec<Row>, postgres::Error> {
+        self.pool().get().await?.query(sql, &[]).await
     }
 
     pub(crate) async fn watermark(&self) -> i64 {
