@@ -43,6 +43,7 @@ use std::time::Duration;
 
 use brewline_kernel::Backoff;
 
+pub use brewline_kafka::TopicPartition;
 pub use consumer::{Connections, consume};
 pub use delivery::{ConsumerSpec, Delivery, Failure, Handler, TopicKind, TopicSpec};
 pub use error::Error;

@@ -9,7 +9,7 @@ pub mod core;
 mod dead_letter;
 mod driver;
 mod parking;
-mod plan;
+pub mod plan;
 mod store;
 mod transaction;
 mod upkeep;

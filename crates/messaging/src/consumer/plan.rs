@@ -8,42 +8,38 @@ use crate::Delivery;
 use crate::inbox::{Judge, Key, Known, Verdict};
 
 /// A topic and a subject.
-pub(crate) type Subject = (String, String);
+pub type Subject = (String, String);
 
 /// What is stored about the subjects of a batch.
 #[derive(Debug, Default)]
-pub(crate) struct Stored {
+pub struct Stored {
     /// By subject; none means never seen.
-    pub(crate) known: BTreeMap<Subject, Known>,
+    pub known: BTreeMap<Subject, Known>,
     /// The records held for subjects that wait for a missing version, in the order of versions.
-    pub(crate) held: BTreeMap<Subject, Vec<Delivery>>,
+    pub held: BTreeMap<Subject, Vec<Delivery>>,
 }
 
 /// What one transaction does.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Plan {
+pub struct Plan {
     /// For the handler: fresh, and in order per subject.
-    pub(crate) fresh: Vec<Delivery>,
+    pub fresh: Vec<Delivery>,
     /// For table `parked`, each with its place in the batch.
-    pub(crate) parked: Vec<(usize, Delivery)>,
+    pub parked: Vec<(usize, Delivery)>,
     /// Subjects that begin to wait for a missing version.
-    pub(crate) waiting: BTreeSet<Subject>,
+    pub waiting: BTreeSet<Subject>,
     /// Subjects that wait no more.
-    pub(crate) flowing: BTreeSet<Subject>,
+    pub flowing: BTreeSet<Subject>,
     /// Held records that are applied now, or turned out to be duplicates.
-    pub(crate) released: Vec<(Subject, i64)>,
+    pub released: Vec<(Subject, i64)>,
     /// The last version applied of each subject, with its event.
-    pub(crate) applied: BTreeMap<Subject, (i64, Uuid)>,
+    pub applied: BTreeMap<Subject, (i64, Uuid)>,
     /// Records refused by the inbox.
-    pub(crate) duplicates: usize,
+    pub duplicates: usize,
 }
 
 /// Decides over `batch`, in its order.
-pub(crate) fn plan(
-    batch: Vec<Delivery>,
-    mut stored: Stored,
-    judge: impl Fn(&str) -> Judge,
-) -> Plan {
+pub fn plan(batch: Vec<Delivery>, mut stored: Stored, judge: impl Fn(&str) -> Judge) -> Plan {
     let mut plan = Plan::default();
     for (place, delivery) in batch.into_iter().enumerate() {
         let subject = subject_of(&delivery);
@@ -67,7 +63,8 @@ pub(crate) fn plan(
     plan
 }
 
-pub(crate) fn subject_of(delivery: &Delivery) -> Subject {
+/// Where the inbox files a record.
+pub fn subject_of(delivery: &Delivery) -> Subject {
     (
         delivery.topic.to_string(),
         delivery.envelope.subject.clone(),
