@@ -1,10 +1,10 @@
 //! How soon after a commit does a relay know, and what does telling it cost the writers?
 //!
 //! Three ways to tell it: `NOTIFY` inside the writing transaction, `NOTIFY` of its own after the
-//! commit (one in flight per process, as many commits as came meanwhile share the next), and the WAL,
-//! decoded by a replication slot. For each, with 1, 4 and 16 writers, this prints commits a second
-//! and the time from sending `COMMIT` to being woken. The ways take turns, three rounds of them, and
-//! the median round counts: the machine's own moods hit all alike.
+//! commit (`Transaction::notify_after_commit`), and the WAL, decoded by a replication slot. For each,
+//! with 1, 4 and 16 writers, this prints commits a second and the time from sending `COMMIT` to being
+//! woken. The ways take turns, three rounds of them, and the median round counts: the machine's own
+//! moods hit all alike.
 //!
 //! ```sh
 //! BREWLINE_POSTGRES_URL=postgres://postgres@127.0.0.1:5432/postgres \
@@ -28,7 +28,6 @@ use brewline_config::{Environment, Variable};
 use brewline_postgres::{Config, Error, Listener, Pool, Wake};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::Command;
-use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 const URL: Variable = Variable {
@@ -77,11 +76,6 @@ struct Times {
     sent: Mutex<HashMap<i64, Instant>>,
     waits: Mutex<Vec<Duration>>,
     commits: Mutex<Vec<Duration>>,
-    /// Committed, and told to nobody yet.
-    untold: Mutex<Vec<i64>>,
-    /// What each notification of its own tells of.
-    batches: Mutex<HashMap<String, Vec<i64>>>,
-    committed: Notify,
 }
 
 type Shared = Arc<Times>;
@@ -154,11 +148,7 @@ async fn phase(
     let mut told = JoinSet::new();
     match way {
         Way::Nothing => {}
-        Way::NotifyInside => listen(&mut told, url, &times).await?,
-        Way::NotifyAfter => {
-            listen(&mut told, url, &times).await?;
-            told.spawn(notify_after(pool.clone(), Arc::clone(&times)));
-        }
+        Way::NotifyInside | Way::NotifyAfter => listen(&mut told, url, &times).await?,
         Way::Wal => {
             told.spawn(follow(url.to_owned(), tool.to_owned(), Arc::clone(&times)));
             // The tool connects in well under a second.
@@ -196,34 +186,18 @@ async fn write(pool: Pool, times: Shared, way: Way, writer: i64) -> Result<(), E
         if way == Way::NotifyInside {
             tx.query(NOTIFY, &[&id.to_string()]).await?;
         }
+        if way == Way::NotifyAfter {
+            tx.notify_after_commit("wake_latency", id.to_string());
+        }
         let sent = Instant::now();
         locked(&times.sent).insert(id, sent);
         tx.commit().await?;
         locked(&times.commits).push(sent.elapsed());
-        if way == Way::NotifyAfter {
-            locked(&times.untold).push(id);
-            times.committed.notify_one();
-        }
     }
     Ok(())
 }
 
-/// Tells of commits with a notification of its own; one tells of all that came before it.
-async fn notify_after(pool: Pool, times: Shared) {
-    let Ok(connection) = pool.get().await else {
-        return;
-    };
-    for number in 0_u64.. {
-        times.committed.notified().await;
-        let batch = format!("batch {number}");
-        let ids = std::mem::take(&mut *locked(&times.untold));
-        locked(&times.batches).insert(batch.clone(), ids);
-        if connection.query(NOTIFY, &[&batch]).await.is_err() {
-            return;
-        }
-    }
-}
-
+/// Listens until told to stop.
 async fn listen(told: &mut JoinSet<()>, url: &str, times: &Shared) -> Result<(), Error> {
     let mut listener = Listener::new(&Config::from_url(url, 1)?, "wake_latency");
     listener.next().await;
@@ -231,11 +205,7 @@ async fn listen(told: &mut JoinSet<()>, url: &str, times: &Shared) -> Result<(),
     told.spawn(async move {
         loop {
             if let Wake::Notified(payload) = listener.next().await {
-                let batch = locked(&times.batches).remove(&payload);
-                match batch {
-                    Some(ids) => ids.into_iter().for_each(|id| heard(&times, id)),
-                    None => payload.parse().into_iter().for_each(|id| heard(&times, id)),
-                }
+                payload.parse().into_iter().for_each(|id| heard(&times, id));
             }
         }
     });
