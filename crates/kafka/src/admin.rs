@@ -122,6 +122,7 @@ impl Admin {
         let ids = blocking(move || {
             let names: Vec<&str> = topics.iter().map(String::as_str).collect();
             native::topic_ids(client.inner(), &names, WAIT)
+                .map_err(|error| error.with_complaint(client.inner().context()))
         })
         .await?;
         Ok(ids.into_iter().collect())

@@ -26,6 +26,8 @@ struct State {
 #[derive(Debug)]
 struct Complaint {
     text: Arc<str>,
+    /// Whether it says why, and not only that no broker is to be reached.
+    is_cause: bool,
     logged: Instant,
     unlogged: u32,
 }
@@ -58,25 +60,34 @@ impl Connection {
     }
 
     fn complain(&self, error: &KafkaError, reason: &str) {
-        self.0.broken.store(true, Ordering::Relaxed);
-        let text: Arc<str> = format!("{error}: {reason}").into();
+        let stands = self.0.broken.swap(true, Ordering::Relaxed);
+        let is_cause = is_cause(error);
         let mut complaint = self.complaint();
-        match complaint.as_mut() {
-            Some(known) if known.logged.elapsed() < LOG_INTERVAL => {
-                known.text = text;
-                known.unlogged = known.unlogged.saturating_add(1);
-            }
+        let known = complaint.take().filter(|_| stands);
+        let recent = known.filter(|known| known.logged.elapsed() < LOG_INTERVAL);
+        let text: Arc<str> = format!("{error}: {reason}").into();
+        *complaint = Some(match recent {
+            // A wrong password is followed by "all brokers are down": keep the one that says why.
+            Some(known) if known.is_cause || !is_cause => Complaint {
+                text: if known.is_cause && !is_cause {
+                    known.text
+                } else {
+                    text
+                },
+                unlogged: known.unlogged.saturating_add(1),
+                ..known
+            },
             known => {
                 let unlogged = known.map_or(0, |known| known.unlogged);
                 tracing::warn!(%error, reason, unlogged, "the Kafka client has trouble");
-                let logged = Instant::now();
-                *complaint = Some(Complaint {
+                Complaint {
                     text,
-                    logged,
+                    is_cause,
+                    logged: Instant::now(),
                     unlogged: 0,
-                });
+                }
             }
-        }
+        });
     }
 
     fn complaint(&self) -> MutexGuard<'_, Option<Complaint>> {
@@ -112,6 +123,13 @@ impl ClientContext for Connection {
     }
 }
 
+fn is_cause(error: &KafkaError) -> bool {
+    !matches!(
+        error.rdkafka_error_code(),
+        Some(Code::AllBrokersDown | Code::BrokerTransportFailure | Code::OperationTimedOut)
+    )
+}
+
 impl fmt::Display for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.last_error().as_deref().unwrap_or("no trouble known"))
@@ -138,5 +156,31 @@ mod tests {
         );
         connection.works();
         assert!(connection.is_sound() && connection.last_error().is_none());
+    }
+
+    #[test]
+    fn a_complaint_that_says_why_is_not_hidden_by_its_consequence() {
+        let connection = Connection::default();
+        connection.error(
+            KafkaError::Global(Code::AllBrokersDown),
+            "1/1 brokers are down",
+        );
+        connection.error(KafkaError::Global(Code::Authentication), "wrong password");
+        connection.error(
+            KafkaError::Global(Code::AllBrokersDown),
+            "1/1 brokers are down",
+        );
+        assert!(connection.last_error().unwrap().contains("wrong password"));
+        connection.works();
+        connection.error(
+            KafkaError::Global(Code::AllBrokersDown),
+            "1/1 brokers are down",
+        );
+        assert!(
+            connection
+                .last_error()
+                .unwrap()
+                .contains("1/1 brokers are down")
+        );
     }
 }

@@ -3,6 +3,8 @@ use std::sync::Arc;
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode as Code;
 
+use crate::Connection;
+
 /// What went wrong with Kafka.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
@@ -88,6 +90,14 @@ impl Error {
             self.code(),
             Some(Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition)
         )
+    }
+
+    /// The same with what the client complained of last, where silence alone says little.
+    pub(crate) fn with_complaint(mut self, connection: &Connection) -> Self {
+        if let Self::Unanswered { complaint, .. } = &mut self {
+            *complaint = connection.last_error();
+        }
+        self
     }
 
     pub(crate) const fn while_doing(doing: &'static str) -> impl FnOnce(KafkaError) -> Self {
