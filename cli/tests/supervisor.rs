@@ -1,6 +1,11 @@
 //! The supervisor with programs that do nothing but run: what is killed comes back, and nothing
 //! outlives the supervisor.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "what fails in a test's helper fails the test"
+)]
+
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};

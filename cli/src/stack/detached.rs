@@ -102,10 +102,11 @@ async fn wait_for_socket(folder: &Folder) -> anyhow::Result<()> {
 fn spawn(folder: &Folder, options: &StackOptions) -> anyhow::Result<Child> {
     let log = OpenOptions::new()
         .create(true)
-        .write(true)
-        .truncate(true)
+        .append(true)
         .open(folder.supervisor_log())
         .context("open the supervisor's log")?;
+    // Appending, as the rotation expects, but only this run's lines: an error shows their end.
+    log.set_len(0).context("begin the supervisor's log anew")?;
     let options = serde_json::to_string(options).context("write the options")?;
     let program = std::env::current_exe().context("find this program")?;
     // Its own session: it outlives the terminal, and the terminal's signals pass it by.

@@ -20,6 +20,9 @@ const API_VERSIONS_REQUEST: [u8; 14] = [0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 1, 0x
 /// The first message of a client: length, protocol 3.0, user, database.
 const POSTGRES_STARTUP: &[u8] = b"\0\0\0\x29\0\x03\0\0user\0postgres\0database\0postgres\0\0";
 
+/// No honest first answer is longer.
+const ANSWER_BYTES_MAX: u32 = 4096;
+
 /// Whether a process answers its probe with a yes.
 pub async fn is_ready(http: &reqwest::Client, probe: &Probe) -> bool {
     let answer = async {
@@ -48,7 +51,16 @@ async fn kafka_answers(port: u16) -> anyhow::Result<bool> {
 async fn postgres_answers(port: u16) -> anyhow::Result<bool> {
     let mut stream = TcpStream::connect(loopback(port)).await?;
     stream.write_all(POSTGRES_STARTUP).await?;
-    let mut kind = [0; 1];
-    stream.read_exact(&mut kind).await?;
-    Ok(kind == *b"R")
+    let mut head = [0; 5];
+    stream.read_exact(&mut head).await?;
+    let [kind, length @ ..] = head;
+    // Read to its end: a socket closed with bytes unread is reset, and the server would log that.
+    let rest = u32::from_be_bytes(length)
+        .saturating_sub(4)
+        .min(ANSWER_BYTES_MAX);
+    stream
+        .take(u64::from(rest))
+        .read_to_end(&mut vec![])
+        .await?;
+    Ok(kind == b'R')
 }

@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 
-use brewline_kernel::Timestamp;
 use brewline_proto::operator::v1::saga_service_client::SagaServiceClient;
 use brewline_proto::operator::v1::{GetSagaRequest, GetSagaResponse, ListSagasRequest, Saga};
 use clap::{Args, Subcommand};
@@ -170,18 +169,18 @@ fn with_log_json(answer: &GetSagaResponse) -> Value {
 
 fn instant(at: Option<prost_types::Timestamp>) -> Option<String> {
     let at = at?;
-    let micros = at
-        .seconds
-        .checked_mul(1_000_000)?
-        .checked_add(i64::from(at.nanos / 1000))?;
-    Some(Timestamp::from_micros(micros).to_string())
+    let at = jiff::Timestamp::new(at.seconds, at.nanos).ok()?;
+    Some(format!("{at:.6}"))
 }
 
+#[allow(
+    clippy::needless_pass_by_value,
+    reason = "the shape that `map_err` wants"
+)]
 fn refused(status: tonic::Status) -> anyhow::Error {
-    match status.code() {
-        tonic::Code::NotFound | tonic::Code::InvalidArgument => {
-            anyhow::anyhow!("{}", status.message().to_owned())
-        }
-        _ => Unknown(format!("order did not answer: {}", status.message())).into(),
+    let is_no = [tonic::Code::NotFound, tonic::Code::InvalidArgument].contains(&status.code());
+    if is_no {
+        return anyhow::anyhow!("{}", status.message().to_owned());
     }
+    Unknown(format!("order did not answer: {}", status.message())).into()
 }
