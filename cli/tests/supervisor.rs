@@ -79,7 +79,8 @@ fn identities(report: &StatusReport) -> Vec<ProcessIdentity> {
 
 #[tokio::test]
 async fn nothing_outlives_a_killed_supervisor() {
-    let programs = r#"{"a":["sleep","600"],"b":["sh","-c","sleep 600 & exec sleep 600"]}"#;
+    let programs =
+        r#"{"a":["sleep","600"],"b":["sh","-c","trap '' TERM INT HUP; exec sleep 600"]}"#;
     let mut supervised = Supervised::start("orphans", programs);
     let report = supervised
         .until("both run", |r| r.ready && r.processes.len() == 2)

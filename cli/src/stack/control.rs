@@ -40,7 +40,7 @@ pub enum Wish {
         /// How many.
         instances: u16,
     },
-    /// Stop everything. Answered when everything is stopped.
+    /// Stop everything. Answered at once; it is done when the supervisor's process has ended.
     Down,
 }
 
@@ -82,6 +82,10 @@ pub async fn ask(folder: &Folder, wish: &Wish) -> anyhow::Result<Option<StatusRe
     let mut answer = String::new();
     let read = BufReader::new(stream).read_line(&mut answer).await;
     read.context("read the supervisor's answer")?;
+    if answer.is_empty() && matches!(wish, Wish::Down) {
+        // There was so little to stop that it ended before the answer left.
+        return Ok(None);
+    }
     if answer.is_empty() {
         return Err(anyhow!("the supervisor ended without an answer"));
     }

@@ -1,4 +1,7 @@
 //! How a process is started: what, as whom, with which environment, and how it is stopped.
+//!
+//! The kernel ends it when the supervisor dies, even by SIGKILL. That holds for the process itself,
+//! not for children of its own: only PostgreSQL has any, and those end with their postmaster.
 
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;

@@ -336,7 +336,7 @@ fn provisioning(secrets: &Secrets) -> String {
     let mut sql = role_sql(VERIFY_ROLE, secrets);
     sql.push_str(&format!(
         "grant pg_read_all_data to {VERIFY_ROLE};\n\
-         alter role {VERIFY_ROLE} set default_transaction_read_only = on;\n"
+         alter role {VERIFY_ROLE} reset default_transaction_read_only;\n"
     ));
     for service in DATABASES {
         let name = database(service);

@@ -182,28 +182,27 @@ impl Supervisor {
         let mut prober = JoinSet::new();
         prober.spawn_local(probe_forever(Rc::clone(&self.probes)));
         self.publish()?;
-        let farewell = loop {
+        loop {
             tokio::select! {
                 Some(event) = self.events.1.recv() => self.observe(event)?,
                 Some((request, reply)) = self.requests.recv() => {
                     if matches!(request, Request::Down) {
-                        break Some(reply);
+                        // Answered at once: who asked sees the end by the end of this process.
+                        reply.send(Ok(self.report())).ok();
+                        break;
                     }
                     let answer = self.perform(request).map_err(|error| format!("{error:#}"));
                     // Who asked may have gone away; the request was carried out all the same.
                     reply.send(answer).ok();
                 }
                 _ = rotations.tick() => rotation::rotate(&self.folder.logs(), rotation::LOG_BYTES_MAX),
-                _ = terminated.recv() => break None,
-                _ = interrupted.recv() => break None,
-                _ = hung_up.recv() => break None,
+                _ = terminated.recv() => break,
+                _ = interrupted.recv() => break,
+                _ = hung_up.recv() => break,
             }
-        };
+        }
         self.drain(&mut terminated, &mut interrupted).await;
         self.withdraw();
-        if let Some(reply) = farewell {
-            reply.send(Ok(self.report())).ok();
-        }
         Ok(())
     }
 

@@ -50,12 +50,12 @@ pub async fn stop(folder: &Folder) -> anyhow::Result<String> {
     if let Some(report) = control::ask(folder, &Wish::Peek).await? {
         progress.show("stopping");
         let supervisor = ProcessIdentity::of(report.supervisor);
-        let asked = tokio::time::timeout(STOPPED_WITHIN, control::ask(folder, &Wish::Down)).await;
+        control::ask(folder, &Wish::Down).await?;
         let gone = match &supervisor {
-            Some(identity) => process::wait_gone(identity, Duration::from_secs(10)).await,
+            Some(identity) => process::wait_gone(identity, STOPPED_WITHIN).await,
             None => true,
         };
-        if asked.is_err() || !gone {
+        if !gone {
             bail!(
                 "the stack did not stop within {} s",
                 STOPPED_WITHIN.as_secs()
