@@ -107,7 +107,10 @@ impl Log {
     /// Names a partition of `service`'s topic.
     #[must_use]
     pub fn place(&self, service: Service, partition: i32) -> TopicPartition {
-        let topic = self.topics.get(&service).map_or_else(|| Arc::from(""), Arc::clone);
+        let topic = self
+            .topics
+            .get(&service)
+            .map_or_else(|| Arc::from(""), Arc::clone);
         TopicPartition::new(topic, partition)
     }
 
@@ -122,7 +125,10 @@ impl Log {
     pub fn append(&mut self, event: &Outgoing, epoch: i64, at: Timestamp) -> (i32, i64) {
         let partition = Self::partition_of(&event.envelope.subject);
         let topic = self.place(event.service, partition).topic;
-        let records = self.partitions.entry((event.service, partition)).or_default();
+        let records = self
+            .partitions
+            .entry((event.service, partition))
+            .or_default();
         let offset = i64::try_from(records.len()).unwrap_or(i64::MAX);
         let delivery = Delivery {
             topic,
@@ -131,7 +137,11 @@ impl Log {
             envelope: event.envelope.clone(),
             payload: event.body.clone().into_bytes().into(),
         };
-        records.push(Record { delivery, epoch, at });
+        records.push(Record {
+            delivery,
+            epoch,
+            at,
+        });
         (partition, offset)
     }
 
@@ -152,7 +162,9 @@ impl Log {
     #[must_use]
     pub fn end(&self, service: Service, partition: i32) -> i64 {
         let records = self.partitions.get(&(service, partition));
-        records.map_or(0, |records| i64::try_from(records.len()).unwrap_or(i64::MAX))
+        records.map_or(0, |records| {
+            i64::try_from(records.len()).unwrap_or(i64::MAX)
+        })
     }
 
     /// Every record, topic by topic, partition by partition.
@@ -171,7 +183,9 @@ impl Default for Log {
 /// Names a subject for whoever has to keep its records in order.
 #[must_use]
 pub fn key_of(subject: &str) -> u64 {
-    subject.bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    })
+    subject
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        })
 }

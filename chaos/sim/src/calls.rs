@@ -24,7 +24,9 @@ impl World {
             self.crash(pid);
             return;
         }
-        let Some(process) = self.processes.get_mut(&pid) else { return };
+        let Some(process) = self.processes.get_mut(&pid) else {
+            return;
+        };
         for (kind, order) in calls {
             // A full queue costs time: the checkout's row falls due.
             process.executor.record(kind, order);
@@ -45,9 +47,14 @@ impl World {
     fn send_batch(&mut self, pid: Pid, kind: CallKind, orders: Vec<OrderId>) {
         let name = self.name();
         let replica = u8::from(self.random.chance(500));
-        let incarnation = self.processes.get(&pid).map_or(0, |process| process.incarnation);
+        let incarnation = self
+            .processes
+            .get(&pid)
+            .map_or(0, |process| process.incarnation);
         for order in &orders {
-            let Some(command) = self.command_of(kind, *order) else { continue };
+            let Some(command) = self.command_of(kind, *order) else {
+                continue;
+            };
             let command = Command {
                 order: *order,
                 kind,
@@ -58,7 +65,11 @@ impl World {
             if self.trouble(self.setup.loss) {
                 self.struck("call lost");
             } else {
-                self.soon((Service::Payment, replica), (MS / 2, 4 * MS), Step::Command(command));
+                self.soon(
+                    (Service::Payment, replica),
+                    (MS / 2, 4 * MS),
+                    Step::Command(command),
+                );
             }
         }
         let outcomes: BTreeMap<_, _> = orders.into_iter().map(|order| (order, None)).collect();
@@ -87,8 +98,12 @@ impl World {
 
     /// Payment answers one call.
     pub fn outcome(&mut self, pid: Pid, batch: u64, order: OrderId, outcome: Outcome) {
-        let Some(process) = self.processes.get_mut(&pid) else { return };
-        let Some(away) = process.away.get_mut(&batch) else { return };
+        let Some(process) = self.processes.get_mut(&pid) else {
+            return;
+        };
+        let Some(away) = process.away.get_mut(&batch) else {
+            return;
+        };
         if let Some(known) = away.outcomes.get_mut(&order) {
             *known = Some(outcome);
         }
@@ -99,7 +114,10 @@ impl World {
 
     /// A batch has waited long enough: what is not known is unknown.
     pub fn overdue(&mut self, pid: Pid, batch: u64) {
-        let away = self.processes.get_mut(&pid).and_then(|p| p.away.get_mut(&batch));
+        let away = self
+            .processes
+            .get_mut(&pid)
+            .and_then(|p| p.away.get_mut(&batch));
         if let Some(away) = away {
             for outcome in away.outcomes.values_mut() {
                 outcome.get_or_insert(Outcome::Unknown);
@@ -111,7 +129,11 @@ impl World {
 
     /// Writes the outcomes of a batch in one transaction.
     pub fn write_outcomes(&mut self, pid: Pid, batch: u64) {
-        let Some(away) = self.processes.get_mut(&pid).and_then(|p| p.away.remove(&batch)) else {
+        let Some(away) = self
+            .processes
+            .get_mut(&pid)
+            .and_then(|p| p.away.remove(&batch))
+        else {
             return;
         };
         let orders: Vec<OrderId> = away.outcomes.keys().copied().collect();

@@ -7,7 +7,9 @@ use brewline_chaos::evidence::SagaEntry;
 use brewline_failpoint::planted;
 use brewline_kernel::{Envelope, OrderId, Saga as _};
 use brewline_messaging::Delivery;
-use brewline_order_domain::checkout::{CheckoutAction, CheckoutEvent, ParkReason, Phase, Reaction, begin};
+use brewline_order_domain::checkout::{
+    CheckoutAction, CheckoutEvent, ParkReason, Phase, Reaction, begin,
+};
 use brewline_order_domain::order::{Order, OrderCommand, OrderEvent, Withdrawal, decide, evolve};
 use brewline_saga::log;
 use brewline_saga::timing::{Timing, Wait};
@@ -49,18 +51,24 @@ impl World {
 
     /// A customer wants an order: a new one, or the one that its key has made.
     pub fn place(&mut self, pid: Pid, client: usize, attempt: u32) {
-        let Some(key) = self.clients.get(client).map(|client| client.key.clone()) else { return };
+        let Some(key) = self.clients.get(client).map(|client| client.key.clone()) else {
+            return;
+        };
         match self.access(Service::Order, &[Lock::Key(key.clone())]) {
             Access::Busy => return self.soon(pid, (5 * MS, 80 * MS), Step::Place(client, attempt)),
             Access::Down => return,
             Access::Free => {}
         }
-        let known = self.order_tables().and_then(|tables| tables.keys.get(&key).copied());
+        let known = self
+            .order_tables()
+            .and_then(|tables| tables.keys.get(&key).copied());
         if let Some(order) = known {
             return self.placed(client, attempt, order);
         }
         let order = OrderId::new(self.id());
-        let Some(placement) = self.placement(client, order) else { return };
+        let Some(placement) = self.placement(client, order) else {
+            return;
+        };
         let now = self.instant();
         let mut draft = Draft::default();
         let decided = decide(None, OrderCommand::Place(placement), now).unwrap_or_default();
@@ -94,7 +102,9 @@ impl World {
             Access::Down => return,
             Access::Free => {}
         }
-        let before = self.order_tables().and_then(|tables| tables.orders.get(&order).cloned());
+        let before = self
+            .order_tables()
+            .and_then(|tables| tables.orders.get(&order).cloned());
         let command = OrderCommand::Cancel {
             reason: "changed my mind".to_owned(),
             withdrawal: Withdrawal::AtOnce,
@@ -116,7 +126,9 @@ impl World {
             return;
         }
         let (now, operator) = (self.instant(), self.random.chance(200));
-        let Some(store) = self.stores.get(&Service::Order) else { return };
+        let Some(store) = self.stores.get(&Service::Order) else {
+            return;
+        };
         let mut due = Vec::new();
         for (order, saga) in &store.tables.sagas {
             let reason = saga.state.parked.map(|parked| parked.reason);
@@ -190,7 +202,9 @@ impl World {
         event: &CheckoutEvent,
         cause: Option<&Envelope>,
     ) {
-        let stored = self.order_tables().and_then(|tables| tables.sagas.get(&order));
+        let stored = self
+            .order_tables()
+            .and_then(|tables| tables.sagas.get(&order));
         if !draft.sagas.contains_key(&order) {
             let Some(row) = stored.cloned() else { return };
             let before = row.clone();
@@ -198,11 +212,17 @@ impl World {
             draft.sagas.insert(order, Moving { row, before, wait });
         }
         let now = self.instant();
-        let Some(moving) = draft.sagas.get_mut(&order) else { return };
+        let Some(moving) = draft.sagas.get_mut(&order) else {
+            return;
+        };
         let reaction = self.setup.checkout.react(&moving.row.state, event, now);
         self.trace.tell(
             self.now,
-            format_args!("checkout {order}: {} leads to {}", event.name(), reaction.state.phase),
+            format_args!(
+                "checkout {order}: {} leads to {}",
+                event.name(),
+                reaction.state.phase
+            ),
         );
         if moving.row.state.is_step_to(&reaction.state) {
             append_log(&mut moving.row, &reaction, event.name(), now);
@@ -221,7 +241,9 @@ impl World {
         cause: Option<&Envelope>,
     ) {
         match action {
-            CheckoutAction::Confirm => self.command_order(draft, order, OrderCommand::Confirm, cause),
+            CheckoutAction::Confirm => {
+                self.command_order(draft, order, OrderCommand::Confirm, cause)
+            }
             CheckoutAction::Reject(rejection) => {
                 self.command_order(draft, order, OrderCommand::Reject(rejection), cause);
             }
@@ -247,12 +269,16 @@ impl World {
         command: OrderCommand,
         cause: Option<&Envelope>,
     ) {
-        let stored = self.order_tables().and_then(|tables| tables.orders.get(&order));
+        let stored = self
+            .order_tables()
+            .and_then(|tables| tables.orders.get(&order));
         let current = draft.orders.get(&order).or(stored).cloned();
         match decide(current.as_ref(), command, self.instant()) {
             Ok(events) => self.change(draft, order, events, cause),
             Err(rejection) => {
-                self.broken.push(format!("order {order} and its checkout disagree: {rejection}"));
+                self.broken.push(format!(
+                    "order {order} and its checkout disagree: {rejection}"
+                ));
             }
         }
     }
@@ -265,9 +291,13 @@ impl World {
         cause: Option<&Envelope>,
     ) {
         for event in events {
-            let stored = self.order_tables().and_then(|tables| tables.orders.get(&id));
+            let stored = self
+                .order_tables()
+                .and_then(|tables| tables.orders.get(&id));
             let before = draft.orders.get(&id).or(stored).cloned();
-            let Some(order) = evolve(before, &event) else { return };
+            let Some(order) = evolve(before, &event) else {
+                return;
+            };
             let kind = event.name();
             let envelope = self.envelope(Service::Order, kind, (id, order.version), cause);
             let row = OrderEventRow {
@@ -276,7 +306,10 @@ impl World {
                 at: event.at(),
             };
             let body = body_of(&order.lines);
-            draft.effect.writes.push(Write::Order(Box::new(order.clone()), row));
+            draft
+                .effect
+                .writes
+                .push(Write::Order(Box::new(order.clone()), row));
             draft.effect.writes.push(Write::Emit(envelope, body));
             draft.orders.insert(id, order);
         }
@@ -328,7 +361,9 @@ fn append_log(
 ) {
     let from = row.state.phase;
     for entry in log::entries(from, reaction, trigger, CheckoutAction::describe) {
-        let sequence = i64::try_from(row.log.len()).unwrap_or(i64::MAX).saturating_add(1);
+        let sequence = i64::try_from(row.log.len())
+            .unwrap_or(i64::MAX)
+            .saturating_add(1);
         row.log.push(SagaEntry {
             sequence,
             at,

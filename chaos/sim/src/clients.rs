@@ -54,7 +54,9 @@ impl World {
             let short = self.random.between(1, 6);
             let count = if index == 0 { short } else { 200 };
             let (cause, at) = (self.id(), self.instant());
-            let Some(store) = self.stores.get_mut(&Service::Inventory) else { return };
+            let Some(store) = self.stores.get_mut(&Service::Inventory) else {
+                return;
+            };
             if let Ok(product) = product.parse::<ProductId>() {
                 adjust(&mut store.tables, &product, count, (cause, at));
             }
@@ -109,7 +111,10 @@ impl World {
             })
         };
         let lines = client.wants.iter().map(line).collect::<Option<Vec<_>>>()?;
-        let sum: i64 = lines.iter().map(|line| line.unit_price.minor * line.quantity).sum();
+        let sum: i64 = lines
+            .iter()
+            .map(|line| line.unit_price.minor * line.quantity)
+            .sum();
         Some(Placement {
             order_id: order,
             store_id: store_id()?,
@@ -140,21 +145,34 @@ impl World {
                 };
                 let replica = u8::from(self.random.chance(500));
                 self.tell(format_args!("client {index} cancels {order}"));
-                self.soon((Service::Order, replica), (MS, 20 * MS), Step::Cancel(order));
+                self.soon(
+                    (Service::Order, replica),
+                    (MS, 20 * MS),
+                    Step::Cancel(order),
+                );
             }
         }
     }
 
     fn client_asks(&mut self, index: usize) {
-        let Some(client) = self.clients.get_mut(index) else { return };
+        let Some(client) = self.clients.get_mut(index) else {
+            return;
+        };
         client.attempts += 1;
         let attempt = client.attempts;
         self.note(index, Phase::Invoke, None);
         self.tell(format_args!("client {index} asks, attempt {attempt}"));
         let replica = u8::from(self.random.chance(500));
-        self.soon((Service::Order, replica), (MS, 20 * MS), Step::Place(index, attempt));
+        self.soon(
+            (Service::Order, replica),
+            (MS, 20 * MS),
+            Step::Place(index, attempt),
+        );
         let patience = self.random.between(SECOND, 4 * SECOND);
-        self.after(patience, Event::Client(index, ClientStep::Impatient(attempt)));
+        self.after(
+            patience,
+            Event::Client(index, ClientStep::Impatient(attempt)),
+        );
     }
 
     /// The order is committed: the answer is on its way, or gets lost.
@@ -168,7 +186,9 @@ impl World {
     }
 
     fn client_is_told(&mut self, index: usize, attempt: u32, order: OrderId) {
-        let Some(client) = self.clients.get_mut(index) else { return };
+        let Some(client) = self.clients.get_mut(index) else {
+            return;
+        };
         // Whoever has stopped waiting hears nothing.
         if client.attempts != attempt || client.order.is_some() {
             return;
@@ -183,7 +203,9 @@ impl World {
 
     fn note(&mut self, index: usize, phase: Phase, order: Option<OrderId>) {
         let at_micros = self.instant().as_micros();
-        let Some(client) = self.clients.get(index) else { return };
+        let Some(client) = self.clients.get(index) else {
+            return;
+        };
         self.journal.push(JournalLine {
             at_micros,
             phase,

@@ -99,7 +99,10 @@ impl World {
         }
         let now = self.now;
         self.fetch(pid);
-        let Some(consumer) = self.consumer_mut(pid).filter(|c| !c.busy && c.in_hand.is_none()) else {
+        let Some(consumer) = self
+            .consumer_mut(pid)
+            .filter(|c| !c.busy && c.in_hand.is_none())
+        else {
             return;
         };
         let clock = consumer.clock(now);
@@ -124,7 +127,9 @@ impl World {
     }
 
     fn fetch(&mut self, pid: Pid) {
-        let Some((from, _)) = pid.0.consumes() else { return };
+        let Some((from, _)) = pid.0.consumes() else {
+            return;
+        };
         if self.log.down_until > self.now {
             return;
         }
@@ -132,9 +137,13 @@ impl World {
         let again = if self.trouble(20) { 3 } else { 0 };
         for partition in 0..PARTITIONS {
             let place = self.log.place(from, partition);
-            let Some(process) = self.processes.get_mut(&pid) else { return };
+            let Some(process) = self.processes.get_mut(&pid) else {
+                return;
+            };
             let consumer = &mut process.consumer;
-            let Some(next) = consumer.reads.get_mut(&partition) else { continue };
+            let Some(next) = consumer.reads.get_mut(&partition) else {
+                continue;
+            };
             if !consumer.core.has_room() {
                 return;
             }
@@ -144,18 +153,29 @@ impl World {
                 let offset = record.offset;
                 *next = offset + 1;
                 let bytes = record.payload.len();
-                consumer.core.fetched(&place, Item { offset, bytes, record });
+                consumer.core.fetched(
+                    &place,
+                    Item {
+                        offset,
+                        bytes,
+                        record,
+                    },
+                );
             }
         }
     }
 
     fn claim(&mut self, pid: Pid, partitions: &[i32]) {
-        let Some((from, _)) = pid.0.consumes() else { return };
+        let Some((from, _)) = pid.0.consumes() else {
+            return;
+        };
         let locks: Vec<Lock> = partitions.iter().map(|p| Lock::Partition(*p)).collect();
         let access = self.access(pid.0, &locks);
         if access != Access::Free {
             let (now, random) = (self.now, self.random.next());
-            let Some(consumer) = self.consumer_mut(pid) else { return };
+            let Some(consumer) = self.consumer_mut(pid) else {
+                return;
+            };
             let clock = consumer.clock(now);
             if access == Access::Down {
                 consumer.core.unreachable(None, clock, random);
@@ -164,7 +184,10 @@ impl World {
             return;
         }
         for partition in partitions {
-            let claimed = self.stores.get_mut(&pid.0).and_then(|s| s.claim_partition(*partition));
+            let claimed = self
+                .stores
+                .get_mut(&pid.0)
+                .and_then(|s| s.claim_partition(*partition));
             let Some(row) = claimed else { continue };
             let (epoch, next) = (row.epoch, row.next);
             self.tell(format_args!(
@@ -173,7 +196,9 @@ impl World {
                 pid.1
             ));
             let place = self.log.place(from, *partition);
-            let Some(consumer) = self.consumer_mut(pid) else { return };
+            let Some(consumer) = self.consumer_mut(pid) else {
+                return;
+            };
             consumer.core.claimed(place, epoch, next);
             consumer.reads.entry(*partition).or_insert(next);
         }
@@ -182,7 +207,10 @@ impl World {
 
     /// Applies the batch in hand in one transaction.
     pub fn consumer_apply(&mut self, pid: Pid) {
-        let Some(batch) = self.consumer_mut(pid).and_then(|consumer| consumer.in_hand.take()) else {
+        let Some(batch) = self
+            .consumer_mut(pid)
+            .and_then(|consumer| consumer.in_hand.take())
+        else {
             return;
         };
         let locks = self.locks_of(&batch);
@@ -200,12 +228,17 @@ impl World {
 
     fn apply_free(&mut self, pid: Pid, batch: Batch<Delivery>, locks: Vec<Lock>) {
         let (now, instant) = (self.now, self.instant());
-        let Some(store) = self.stores.get(&pid.0) else { return };
+        let Some(store) = self.stores.get(&pid.0) else {
+            return;
+        };
         let moved = batch.moves.iter().all(|step| is_in_place(store, step));
         let found = positions(store, &batch);
-        let deliveries: Vec<Delivery> = batch.items.iter().map(|item| item.record.clone()).collect();
+        let deliveries: Vec<Delivery> =
+            batch.items.iter().map(|item| item.record.clone()).collect();
         let stored = stored(store, &deliveries);
-        let Some(consumer) = self.consumer_mut(pid) else { return };
+        let Some(consumer) = self.consumer_mut(pid) else {
+            return;
+        };
         if batch.doubt == Doubt::Count {
             consumer.core.counted(&batch);
         }
@@ -217,7 +250,9 @@ impl World {
             self.soon(pid, (0, 20 * MS), Step::Consume { poll: false });
             return;
         }
-        let plan = plan(deliveries, stored, |_| Judge::new(TopicKind::Events, instant, MEMORY));
+        let plan = plan(deliveries, stored, |_| {
+            Judge::new(TopicKind::Events, instant, MEMORY)
+        });
         match self.handle(pid.0, &plan.fresh) {
             Ok(effect) => {
                 let writes = writes(&batch.moves, plan, effect.writes);
@@ -245,7 +280,11 @@ impl World {
     }
 
     fn locks_of(&self, batch: &Batch<Delivery>) -> Vec<Lock> {
-        let mut locks: BTreeSet<Lock> = batch.moves.iter().map(|m| Lock::Partition(m.place.partition)).collect();
+        let mut locks: BTreeSet<Lock> = batch
+            .moves
+            .iter()
+            .map(|m| Lock::Partition(m.place.partition))
+            .collect();
         for item in &batch.items {
             let order = item.record.envelope.subject.parse::<OrderId>().ok();
             locks.extend(order.map(Lock::Order));
@@ -256,7 +295,9 @@ impl World {
 
     /// The transaction of a batch has ended.
     pub fn consumed(&mut self, pid: Pid, batch: Batch<Delivery>, ok: bool) {
-        let Some(consumer) = self.consumer_mut(pid) else { return };
+        let Some(consumer) = self.consumer_mut(pid) else {
+            return;
+        };
         consumer.busy = false;
         if ok {
             consumer.core.committed(&batch);
@@ -268,7 +309,9 @@ impl World {
 
     fn consumer_waits(&mut self, pid: Pid, batch: Batch<Delivery>) {
         let (now, random) = (self.now, self.random.next());
-        let Some(consumer) = self.consumer_mut(pid) else { return };
+        let Some(consumer) = self.consumer_mut(pid) else {
+            return;
+        };
         let clock = consumer.clock(now);
         consumer.core.unreachable(Some(batch), clock, random);
         self.soon(pid, (50 * MS, 300 * MS), Step::Consume { poll: false });
@@ -290,28 +333,42 @@ impl World {
             return;
         }
         for partition in 0..PARTITIONS {
-            let Some(replica) = self.random.pick(&members).copied() else { continue };
+            let Some(replica) = self.random.pick(&members).copied() else {
+                continue;
+            };
             let before = self.owners.insert((service, partition), replica);
             if before == Some(replica) {
                 continue;
             }
             if let Some(before) = before {
-                self.soon((service, before), (0, 30 * MS), Step::Revoked(vec![partition]));
+                self.soon(
+                    (service, before),
+                    (0, 30 * MS),
+                    Step::Revoked(vec![partition]),
+                );
             }
-            self.soon((service, replica), (0, 200 * MS), Step::Assigned(vec![partition]));
+            self.soon(
+                (service, replica),
+                (0, 200 * MS),
+                Step::Assigned(vec![partition]),
+            );
         }
     }
 
     /// The group gave `pid` partitions.
     pub fn assigned(&mut self, pid: Pid, partitions: &[i32]) {
-        let Some((from, _)) = pid.0.consumes() else { return };
+        let Some((from, _)) = pid.0.consumes() else {
+            return;
+        };
         for partition in partitions {
             // Overtaken by the next division.
             if self.owners.get(&(pid.0, *partition)) != Some(&pid.1) {
                 continue;
             }
             let place = self.log.place(from, *partition);
-            let Some(consumer) = self.consumer_mut(pid) else { return };
+            let Some(consumer) = self.consumer_mut(pid) else {
+                return;
+            };
             if consumer.busy || consumer.in_hand.is_some() {
                 self.soon(pid, (5 * MS, 50 * MS), Step::Assigned(vec![*partition]));
                 continue;
@@ -325,13 +382,17 @@ impl World {
 
     /// The group took partitions away. What is in hand is finished first, or tried.
     pub fn revoked(&mut self, pid: Pid, partitions: Vec<i32>) {
-        let Some((from, _)) = pid.0.consumes() else { return };
+        let Some((from, _)) = pid.0.consumes() else {
+            return;
+        };
         let places: Vec<_> = partitions
             .iter()
             .filter(|partition| self.owners.get(&(pid.0, **partition)) != Some(&pid.1))
             .map(|partition| self.log.place(from, *partition))
             .collect();
-        let Some(consumer) = self.consumer_mut(pid) else { return };
+        let Some(consumer) = self.consumer_mut(pid) else {
+            return;
+        };
         if consumer.busy || consumer.in_hand.is_some() {
             self.soon(pid, (5 * MS, 50 * MS), Step::Revoked(partitions));
             return;
@@ -378,7 +439,9 @@ fn stored(store: &Store, batch: &[Delivery]) -> Stored {
 }
 
 fn writes(moves: &[Move], plan: Plan, effect: Vec<Write>) -> Vec<Write> {
-    let moves = moves.iter().map(|step| Write::Position(step.place.partition, step.next));
+    let moves = moves
+        .iter()
+        .map(|step| Write::Position(step.place.partition, step.next));
     let applied = plan.applied.into_iter();
     let applied = applied.map(|(subject, (version, id))| Write::Applied(subject, version, id));
     let hold = |(_, delivery): (usize, Delivery)| {

@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use brewline_chaos::evidence::{
-    Evidence, IdempotencyKey, InboxRow, Level, LogRecord, Mark, Messaging, Order, OrderEvent, Orders,
-    OutboxRow, Position, Reservation, Slot, StockBooks, digest,
+    Evidence, IdempotencyKey, InboxRow, Level, LogRecord, Mark, Messaging, Order, OrderEvent,
+    Orders, OutboxRow, Position, Reservation, Slot, StockBooks, digest,
 };
 use brewline_chaos::history::History;
 use brewline_inventory_domain::ReservationState;
@@ -27,11 +27,16 @@ impl World {
     #[must_use]
     pub fn evidence(&self) -> Evidence {
         let empty = Tables::default();
-        let tables = |service| self.stores.get(&service).map_or(&empty, |store| &store.tables);
+        let tables = |service| {
+            self.stores
+                .get(&service)
+                .map_or(&empty, |store| &store.tables)
+        };
         let order = tables(Service::Order);
         let payment = tables(Service::Payment);
         let each = self.stores.iter();
-        let messaging = each.map(|(service, store)| (service.name(), Ok(self.messaging(*service, store))));
+        let messaging =
+            each.map(|(service, store)| (service.name(), Ok(self.messaging(*service, store))));
         let slots = self.stores.iter();
         let slots = slots.map(|(service, store)| (service.name(), Ok(vec![slot(store)])));
         Evidence {
@@ -83,7 +88,8 @@ impl World {
             body: digest(row.body.as_bytes()),
             slot: 0,
             position: row.position,
-            age_seconds: i64::try_from(self.instant().since(row.envelope.time).as_secs()).unwrap_or(0),
+            age_seconds: i64::try_from(self.instant().since(row.envelope.time).as_secs())
+                .unwrap_or(0),
         });
         let (from, consumer) = service.consumes().unwrap_or((service, ""));
         let position = |(partition, row): (&i32, &crate::store::PositionRow)| Position {
@@ -93,12 +99,18 @@ impl World {
             epoch: row.epoch,
             next_offset: row.next,
         };
-        let inbox = tables.inbox.iter().map(|((topic, subject), (version, id))| {
-            let key = (consumer.to_owned(), topic.clone(), subject.clone());
-            let (version, event_id) = (*version, *id);
-            (key, InboxRow { version, event_id })
-        });
-        let parked = tables.waiting.iter().map(|(_, subject)| (consumer.to_owned(), subject.clone()));
+        let inbox = tables
+            .inbox
+            .iter()
+            .map(|((topic, subject), (version, id))| {
+                let key = (consumer.to_owned(), topic.clone(), subject.clone());
+                let (version, event_id) = (*version, *id);
+                (key, InboxRow { version, event_id })
+            });
+        let parked = tables
+            .waiting
+            .iter()
+            .map(|(_, subject)| (consumer.to_owned(), subject.clone()));
         Messaging {
             outbox: outbox.collect(),
             slots: vec![slot(store)],
@@ -112,16 +124,27 @@ impl World {
     /// Whether everything is closed, published and consumed.
     #[must_use]
     pub fn is_quiet(&self) -> bool {
-        let stores = self.stores.values().all(|store| store.is_quiet() && store.is_published());
-        let Some(order) = self.stores.get(&Service::Order) else { return false };
+        let stores = self
+            .stores
+            .values()
+            .all(|store| store.is_quiet() && store.is_published());
+        let Some(order) = self.stores.get(&Service::Order) else {
+            return false;
+        };
         let closed = |phase: Phase| matches!(phase, Phase::Completed | Phase::Undone);
-        let sagas = order.tables.sagas.values().all(|saga| closed(saga.state.phase));
+        let sagas = order
+            .tables
+            .sagas
+            .values()
+            .all(|saga| closed(saga.state.phase));
         stores && sagas && self.is_consumed()
     }
 
     fn is_consumed(&self) -> bool {
         self.stores.iter().all(|(service, store)| {
-            let Some((from, _)) = service.consumes() else { return true };
+            let Some((from, _)) = service.consumes() else {
+                return true;
+            };
             (0..crate::broker::PARTITIONS).all(|partition| {
                 let row = store.tables.positions.get(&partition);
                 row.map_or(0, |row| row.next) >= self.log.end(from, partition)
@@ -148,13 +171,19 @@ fn marks(tables: &Tables) -> BTreeMap<Uuid, Mark> {
             version: order.version,
             saga_version: saga.map_or(0, |saga| saga.version),
             phase: phase.to_owned(),
-            parked_reason: parked.map_or("", |parked| parked.reason.as_str()).to_owned(),
+            parked_reason: parked
+                .map_or("", |parked| parked.reason.as_str())
+                .to_owned(),
             closed: ended && order.status != OrderStatus::Cancelling,
             placed_at: order.placed_at,
             updated_at: order.updated_at,
         }
     };
-    tables.orders.values().map(|order| (order.id.as_uuid(), mark(order))).collect()
+    tables
+        .orders
+        .values()
+        .map(|order| (order.id.as_uuid(), mark(order)))
+        .collect()
 }
 
 fn orders(tables: &Tables) -> Orders {
@@ -181,15 +210,26 @@ fn orders(tables: &Tables) -> Orders {
     });
     let all = tables.order_events.iter();
     Orders {
-        rows: tables.orders.values().map(|order| (order.id.as_uuid(), row(order))).collect(),
+        rows: tables
+            .orders
+            .values()
+            .map(|order| (order.id.as_uuid(), row(order)))
+            .collect(),
         events: all.map(|(id, rows)| (id.as_uuid(), events(rows))).collect(),
-        saga_log: tables.sagas.iter().map(|(id, saga)| (id.as_uuid(), saga.log.clone())).collect(),
+        saga_log: tables
+            .sagas
+            .iter()
+            .map(|(id, saga)| (id.as_uuid(), saga.log.clone()))
+            .collect(),
         keys: keys.collect(),
     }
 }
 
 fn stock(tables: &Tables) -> StockBooks {
-    let level = |(product, account): (&brewline_kernel::ProductId, &brewline_inventory_domain::StockAccount)| {
+    let level = |(product, account): (
+        &brewline_kernel::ProductId,
+        &brewline_inventory_domain::StockAccount,
+    )| {
         let level = Level {
             name: product.to_string(),
             on_hand: account.level().on_hand,
@@ -198,7 +238,10 @@ fn stock(tables: &Tables) -> StockBooks {
         };
         (stock_id(product), level)
     };
-    let reservation = |(order, it): (&brewline_kernel::OrderId, &brewline_inventory_domain::Reservation)| {
+    let reservation = |(order, it): (
+        &brewline_kernel::OrderId,
+        &brewline_inventory_domain::Reservation,
+    )| {
         let state = match it.state {
             ReservationState::Rejected => "rejected",
             ReservationState::Reserved => "reserved",

@@ -26,7 +26,9 @@ impl World {
         }
         let next = self.random.between(100 * MS, self.setup.fault_every_max);
         self.after(next, Event::Fault);
-        let Some(fault) = self.random.pick(&FAULTS).copied() else { return };
+        let Some(fault) = self.random.pick(&FAULTS).copied() else {
+            return;
+        };
         let pid = self.some_process();
         let service = pid.0;
         match fault {
@@ -72,7 +74,11 @@ impl World {
     }
 
     fn some_process(&mut self) -> Pid {
-        let service = self.random.pick(&Service::ALL).copied().unwrap_or(Service::Order);
+        let service = self
+            .random
+            .pick(&Service::ALL)
+            .copied()
+            .unwrap_or(Service::Order);
         (service, u8::from(self.random.chance(500)))
     }
 
@@ -80,7 +86,9 @@ impl World {
     pub fn struck(&mut self, fault: &'static str) {
         self.tell(format_args!("fault: {fault}"));
         *self.coverage.faults.entry(fault).or_default() += 1;
-        let Some(store) = self.stores.get(&Service::Order) else { return };
+        let Some(store) = self.stores.get(&Service::Order) else {
+            return;
+        };
         for saga in store.tables.sagas.values() {
             let phase = saga.state.phase.as_str();
             if !matches!(phase, "completed" | "undone") {
@@ -103,9 +111,14 @@ impl World {
         }
         self.tell(format_args!("{}-{} dies", pid.0.name(), pid.1));
         let noticed = self.random.between(MS, 6 * SECOND);
-        self.owners.retain(|(service, _), replica| (*service, *replica) != pid);
+        self.owners
+            .retain(|(service, _), replica| (*service, *replica) != pid);
         self.after(noticed, Event::Rebalance(pid.0));
-        let back = if self.calm { 100 * MS } else { self.random.between(50 * MS, 8 * SECOND) };
+        let back = if self.calm {
+            100 * MS
+        } else {
+            self.random.between(50 * MS, 8 * SECOND)
+        };
         self.after(back, Event::Start(pid));
     }
 
@@ -122,7 +135,11 @@ impl World {
             return;
         };
         process.paused_until = process.paused_until.max(until);
-        self.tell(format_args!("{}-{} stands still until {until}", pid.0.name(), pid.1));
+        self.tell(format_args!(
+            "{}-{} stands still until {until}",
+            pid.0.name(),
+            pid.1
+        ));
         let noticed = self.random.between(2 * SECOND, 6 * SECOND);
         self.after(noticed, Event::Rebalance(pid.0));
     }

@@ -25,7 +25,9 @@ struct Arguments {
 
 fn main() -> anyhow::Result<ExitCode> {
     let arguments = Arguments::parse();
-    let single = arguments.seed.filter(|_| !std::env::args().any(|given| given.starts_with("--seeds")));
+    let single = arguments
+        .seed
+        .filter(|_| !std::env::args().any(|given| given.starts_with("--seeds")));
     let code = match single {
         Some(seed) => one(seed, arguments.json)?,
         None => many(arguments.seed.unwrap_or(1), arguments.seeds, arguments.json)?,
@@ -50,7 +52,11 @@ fn one(seed: u64, as_json: bool) -> io::Result<ExitCode> {
         for violation in &run.violations {
             writeln!(out, "FAIL {violation}")?;
         }
-        writeln!(out, "seed {seed}: {} events, {} orders, digest {digest}", run.events, run.orders)?;
+        writeln!(
+            out,
+            "seed {seed}: {} events, {} orders, digest {digest}",
+            run.events, run.orders
+        )?;
     }
     Ok(exit_code(run.violations.is_empty()))
 }
@@ -58,7 +64,9 @@ fn one(seed: u64, as_json: bool) -> io::Result<ExitCode> {
 fn many(base: u64, count: u64, as_json: bool) -> io::Result<ExitCode> {
     let began = Instant::now();
     let sum = run_many(base, count);
-    let millis = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX).max(1);
+    let millis = u64::try_from(began.elapsed().as_millis())
+        .unwrap_or(u64::MAX)
+        .max(1);
     let per_second = sum.seeds.saturating_mul(1_000) / millis;
     let mut out = io::stdout().lock();
     if as_json {
@@ -73,7 +81,10 @@ fn many(base: u64, count: u64, as_json: bool) -> io::Result<ExitCode> {
                 writeln!(out, "FAIL {violation}")?;
             }
             let failed = sum.failed;
-            writeln!(out, "{failed} seeds failed; the story above is seed {seed}: brewline-sim --seed {seed}")?;
+            writeln!(
+                out,
+                "{failed} seeds failed; the story above is seed {seed}: brewline-sim --seed {seed}"
+            )?;
         }
     }
     Ok(exit_code(sum.failure.is_none()))
@@ -85,11 +96,15 @@ fn tell(out: &mut impl io::Write, sum: &Sum, per_second: u64) -> io::Result<()> 
     writeln!(out, "faults injected, and checkouts met in each phase:")?;
     for (fault, count) in &sum.coverage.faults {
         let met = sum.coverage.met.iter().filter(|((_, met), _)| met == fault);
-        let met: Vec<String> = met.map(|((phase, _), count)| format!("{phase} {count}")).collect();
+        let met: Vec<String> = met
+            .map(|((phase, _), count)| format!("{phase} {count}"))
+            .collect();
         writeln!(out, "  {fault:<38} {count:>9}  {}", met.join(", "))?;
     }
     let endings = sum.coverage.endings.iter();
-    let endings: Vec<String> = endings.map(|(status, count)| format!("{count} {status}")).collect();
+    let endings: Vec<String> = endings
+        .map(|(status, count)| format!("{count} {status}"))
+        .collect();
     writeln!(out, "orders: {} ({})", sum.orders, endings.join(", "))?;
     writeln!(
         out,
@@ -101,9 +116,10 @@ fn tell(out: &mut impl io::Write, sum: &Sum, per_second: u64) -> io::Result<()> 
 }
 
 fn told_as_json(sum: &Sum, per_second: u64) -> serde_json::Value {
-    let met = sum.coverage.met.iter().map(|((phase, fault), count)| {
-        json!({ "phase": phase, "fault": fault, "count": count })
-    });
+    let met =
+        sum.coverage.met.iter().map(
+            |((phase, fault), count)| json!({ "phase": phase, "fault": fault, "count": count }),
+        );
     json!({
         "verdict": if sum.failure.is_none() { "pass" } else { "fail" },
         "seeds": sum.seeds,
@@ -120,5 +136,9 @@ fn told_as_json(sum: &Sum, per_second: u64) -> serde_json::Value {
 }
 
 fn exit_code(pass: bool) -> ExitCode {
-    if pass { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if pass {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }

@@ -22,7 +22,9 @@ impl World {
     fn payment(&self, command: &Command) -> Payment {
         let store = self.stores.get(&Service::Payment);
         let known = store.and_then(|store| store.tables.payments.get(&command.order));
-        known.cloned().unwrap_or_else(|| Payment::new(command.order))
+        known
+            .cloned()
+            .unwrap_or_else(|| Payment::new(command.order))
     }
 
     /// A call arrives: first what it intends is put on record.
@@ -36,7 +38,11 @@ impl World {
         let before = self.payment(&command);
         let mut payment = before.clone();
         let step = payment.decide(&command.command, self.instant(), self.setup.lifetime());
-        let writes = if payment == before { Vec::new() } else { vec![Write::Payment(Box::new(payment))] };
+        let writes = if payment == before {
+            Vec::new()
+        } else {
+            vec![Write::Payment(Box::new(payment))]
+        };
         self.submit(pid, locks, writes, After::Decided(command, step));
     }
 
@@ -56,16 +62,30 @@ impl World {
             return self.reply(&command, &payment::Outcome::Unknown { detail });
         }
         let id = self.name();
-        let Some(process) = self.processes.get_mut(&pid) else { return };
+        let Some(process) = self.processes.get_mut(&pid) else {
+            return;
+        };
         let from = (pid, process.incarnation);
         let key = key_of(&request);
         let asked = request.clone();
         process.asked.insert(id, Asked { command, request });
         let detail = "no answer in time".to_owned();
-        self.soon(pid, PATIENCE, Step::Answered(id, Answer::Unknown { detail }));
+        self.soon(
+            pid,
+            PATIENCE,
+            Step::Answered(id, Answer::Unknown { detail }),
+        );
         let delay = self.way_to_processor();
         let request = asked;
-        self.after(delay, Event::Ask(Box::new(Question { from, id, request, key })));
+        self.after(
+            delay,
+            Event::Ask(Box::new(Question {
+                from,
+                id,
+                request,
+                key,
+            })),
+        );
     }
 
     /// How long a request takes to arrive: mostly milliseconds. A late one arrives while the processor
@@ -82,7 +102,12 @@ impl World {
 
     /// A request arrives at the card processor.
     pub fn ask(&mut self, question: Question) {
-        let Question { from: (pid, incarnation), id, request, key } = question;
+        let Question {
+            from: (pid, incarnation),
+            id,
+            request,
+            key,
+        } = question;
         let loss = self.setup.loss;
         if self.processor.down_until > self.now || self.trouble(loss) {
             self.struck("request lost");
@@ -90,18 +115,28 @@ impl World {
         }
         let answer = self.processor.take(&request, key, self.now);
         let order = request.order_id;
-        self.tell(format_args!("processor: {:?} of {order}: {answer:?}", request.call));
+        self.tell(format_args!(
+            "processor: {:?} of {order}: {answer:?}",
+            request.call
+        ));
         if self.trouble(loss) {
             self.struck("answer lost");
             return;
         }
         let back = self.random.between(MS, 30 * MS);
-        self.after(back, Event::Step(pid, incarnation, Step::Answered(id, answer)));
+        self.after(
+            back,
+            Event::Step(pid, incarnation, Step::Answered(id, answer)),
+        );
     }
 
     /// An answer has come, or has not for too long: it is put on record with what follows from it.
     pub fn answered(&mut self, pid: Pid, id: u64, answer: Answer) {
-        let Some(asked) = self.processes.get_mut(&pid).and_then(|p| p.asked.remove(&id)) else {
+        let Some(asked) = self
+            .processes
+            .get_mut(&pid)
+            .and_then(|p| p.asked.remove(&id))
+        else {
             return;
         };
         let locks = vec![Lock::Order(asked.command.order)];
@@ -129,7 +164,9 @@ impl World {
     }
 
     fn tell_money(&mut self, writes: &mut Vec<Write>, payment: &Payment, told: &Told) {
-        let Some(authorisation) = &payment.authorisation else { return };
+        let Some(authorisation) = &payment.authorisation else {
+            return;
+        };
         let (order, amount) = (payment.order_id, authorisation.amount);
         let name = name(told);
         if let Some(posting) = payment::Posting::of(told, amount) {
@@ -171,7 +208,11 @@ impl World {
 /// What the books of payment say, for the evidence.
 #[must_use]
 pub fn operations(tables: &Tables) -> Vec<(uuid::Uuid, Vec<brewline_chaos::evidence::Operation>)> {
-    let kinds = [payment::Kind::Authorise, payment::Kind::Capture, payment::Kind::Reverse];
+    let kinds = [
+        payment::Kind::Authorise,
+        payment::Kind::Capture,
+        payment::Kind::Reverse,
+    ];
     let of = |payment: &Payment| {
         let operation = |kind: payment::Kind| {
             let operation = payment.operation(kind)?;
@@ -182,7 +223,10 @@ pub fn operations(tables: &Tables) -> Vec<(uuid::Uuid, Vec<brewline_chaos::evide
                 detail: operation.detail.clone(),
             })
         };
-        (payment.order_id.as_uuid(), kinds.into_iter().filter_map(operation).collect())
+        (
+            payment.order_id.as_uuid(),
+            kinds.into_iter().filter_map(operation).collect(),
+        )
     };
     tables.payments.values().map(of).collect()
 }
@@ -209,7 +253,9 @@ fn in_orders_words(outcome: &payment::Outcome) -> Outcome {
             payment::Effect::Nothing => Effect::Nothing,
         }),
         payment::Outcome::Declined { code } => Outcome::Declined { code: code.clone() },
-        payment::Outcome::Refused { detail, .. } => Outcome::Refused { detail: detail.clone() },
+        payment::Outcome::Refused { detail, .. } => Outcome::Refused {
+            detail: detail.clone(),
+        },
         payment::Outcome::Unknown { .. } if planted("confirm-without-authorisation-known") => {
             Outcome::Done(Effect::Authorised)
         }

@@ -204,7 +204,9 @@ impl World {
     /// A process starts.
     pub fn start(&mut self, pid: Pid) {
         let now = self.now;
-        let Some(process) = self.processes.get_mut(&pid) else { return };
+        let Some(process) = self.processes.get_mut(&pid) else {
+            return;
+        };
         if process.up {
             return;
         }

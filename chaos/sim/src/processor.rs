@@ -87,8 +87,13 @@ impl Processor {
                 let reference = request.order_id.to_string();
                 self.authorise(reference, *amount, token, (key, now))
             }
-            Call::Capture { authorisation_id, .. } => {
-                let declined = self.standing.get(authorisation_id).is_some_and(|a| a.capture_declined);
+            Call::Capture {
+                authorisation_id, ..
+            } => {
+                let declined = self
+                    .standing
+                    .get(authorisation_id)
+                    .is_some_and(|a| a.capture_declined);
                 if declined {
                     return refused("the card's bank declines the capture");
                 }
@@ -97,9 +102,9 @@ impl Processor {
             Call::Void { authorisation_id } => {
                 self.move_on(authorisation_id, LedgerKind::Void, (key, now))
             }
-            Call::Refund { authorisation_id, .. } => {
-                self.move_on(authorisation_id, LedgerKind::Refund, (key, now))
-            }
+            Call::Refund {
+                authorisation_id, ..
+            } => self.move_on(authorisation_id, LedgerKind::Refund, (key, now)),
             Call::FindByReference => self.find(&request.order_id.to_string()),
         }
     }
@@ -125,7 +130,12 @@ impl Processor {
             capture_declined: token == Card::CaptureRefused.token(),
         };
         let written = if declined { "declined" } else { "authorised" };
-        self.write(&id, &authorisation, (LedgerKind::Authorise, written), (key, now));
+        self.write(
+            &id,
+            &authorisation,
+            (LedgerKind::Authorise, written),
+            (key, now),
+        );
         self.standing.insert(id.clone(), authorisation);
         if declined {
             let code = "insufficient-funds".to_owned();
@@ -157,7 +167,9 @@ impl Processor {
         (kind, status): (LedgerKind, &str),
         (key, now): (&str, i64),
     ) {
-        let sequence = u64::try_from(self.ledger.len()).unwrap_or(u64::MAX).saturating_add(1);
+        let sequence = u64::try_from(self.ledger.len())
+            .unwrap_or(u64::MAX)
+            .saturating_add(1);
         self.ledger.push(LedgerEntry {
             sequence,
             kind,
@@ -172,7 +184,10 @@ impl Processor {
     }
 
     fn find(&self, reference: &str) -> Answer {
-        let filed = self.standing.iter().filter(|(_, a)| a.reference == reference);
+        let filed = self
+            .standing
+            .iter()
+            .filter(|(_, a)| a.reference == reference);
         let found = filed.map(|(id, authorisation)| Found {
             id: id.clone(),
             status: authorisation.status.clone(),

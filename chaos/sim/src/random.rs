@@ -25,7 +25,9 @@ impl Random {
     /// From `low` to `high`, both included. Slightly uneven for ranges that are no power of two, which
     /// matters to nobody here.
     pub fn between(&mut self, low: i64, high: i64) -> i64 {
-        let span = u64::try_from(high.saturating_sub(low)).unwrap_or(0).saturating_add(1);
+        let span = u64::try_from(high.saturating_sub(low))
+            .unwrap_or(0)
+            .saturating_add(1);
         let drawn = self.next().checked_rem(span).unwrap_or(0);
         low.saturating_add(i64::try_from(drawn).unwrap_or(0))
     }
@@ -57,7 +59,8 @@ mod tests {
     #[test]
     fn ranges_include_both_ends() {
         let mut random = Random::new(7);
-        let drawn: std::collections::BTreeSet<_> = (0..200).map(|_| random.between(-1, 2)).collect();
+        let drawn: std::collections::BTreeSet<_> =
+            (0..200).map(|_| random.between(-1, 2)).collect();
         assert_eq!(drawn, (-1..=2).collect());
     }
 }

@@ -43,7 +43,10 @@ impl World {
     pub fn wake_relays(&mut self, service: Service) {
         for replica in 0..2 {
             let pid = (service, replica);
-            let holds = self.processes.get(&pid).is_some_and(|p| p.relay.holding.is_some());
+            let holds = self
+                .processes
+                .get(&pid)
+                .is_some_and(|p| p.relay.holding.is_some());
             if holds && !self.trouble(100) {
                 self.soon(pid, (MS, 20 * MS), Step::Relay { poll: false });
             }
@@ -81,8 +84,14 @@ impl World {
         let now = self.now;
         let claimed = self.stores.get_mut(&pid.0);
         let claimed = claimed.and_then(|store| store.claim_slot(pid.1, now, LEASE));
-        let Some((epoch, watermark)) = claimed else { return };
-        self.tell(format_args!("{}-{} holds the slot: epoch {epoch}, watermark {watermark}", pid.0.name(), pid.1));
+        let Some((epoch, watermark)) = claimed else {
+            return;
+        };
+        self.tell(format_args!(
+            "{}-{} holds the slot: epoch {epoch}, watermark {watermark}",
+            pid.0.name(),
+            pid.1
+        ));
         if let Some(process) = self.processes.get_mut(&pid) {
             process.relay.holding = Some(Holding {
                 core: Core::new(LIMITS, watermark),
@@ -96,7 +105,9 @@ impl World {
 
     /// Writes the watermark and renews the lease. False when the slot is lost or the process died.
     fn relay_mark(&mut self, pid: Pid) -> bool {
-        let Some(holding) = self.holding(pid) else { return false };
+        let Some(holding) = self.holding(pid) else {
+            return false;
+        };
         let (mark, epoch, moves) = (holding.core.mark(), holding.epoch, holding.core.next_mark());
         if moves.is_some() && self.trouble(4) {
             self.struck("crash between acknowledgement and mark");
@@ -123,12 +134,19 @@ impl World {
     }
 
     fn relay_read(&mut self, pid: Pid) {
-        let Some(read) = self.holding(pid).and_then(|holding| holding.core.next_read()) else {
+        let Some(read) = self
+            .holding(pid)
+            .and_then(|holding| holding.core.next_read())
+        else {
             return;
         };
-        let Some(store) = self.stores.get(&pid.0) else { return };
+        let Some(store) = self.stores.get(&pid.0) else {
+            return;
+        };
         let (rows, xmin) = store.read(&read);
-        let Some(holding) = self.holding_mut(pid) else { return };
+        let Some(holding) = self.holding_mut(pid) else {
+            return;
+        };
         let sends = holding.core.rows(&read, rows, xmin);
         let any = !sends.is_empty();
         holding.to_send.extend(sends);
@@ -156,7 +174,9 @@ impl World {
                     return;
                 }
             }
-            let Some(holding) = self.holding_mut(pid) else { return };
+            let Some(holding) = self.holding_mut(pid) else {
+                return;
+            };
             let (epoch, send) = (holding.epoch, holding.to_send.pop_front());
             if let Some(send) = send {
                 self.fly(pid, epoch, send);
@@ -178,7 +198,9 @@ impl World {
         let within = if slow { 2 * SECOND } else { 8 * MS };
         let lands = self.now + self.random.between(MS / 2, within);
         let now = self.now;
-        let Some(process) = self.processes.get_mut(&pid) else { return };
+        let Some(process) = self.processes.get_mut(&pid) else {
+            return;
+        };
         let partition = Log::partition_of(&send.record.envelope.subject);
         let last = process.relay.lands_at.entry(partition).or_default();
         *last = lands.max(*last);
@@ -197,7 +219,9 @@ impl World {
 
     /// Throws the producer's queue away. What is on the wire may still land.
     pub fn purge(&mut self, pid: Pid) {
-        let Some(process) = self.processes.get_mut(&pid) else { return };
+        let Some(process) = self.processes.get_mut(&pid) else {
+            return;
+        };
         if let Some(holding) = &mut process.relay.holding {
             holding.to_send.clear();
         }
@@ -232,14 +256,21 @@ impl World {
             let (subject, version) = (&envelope.subject, envelope.version);
             self.trace.tell(
                 self.now,
-                format_args!("log: {} {partition}/{offset}: {subject} version {version}, epoch {epoch}", service.name()),
+                format_args!(
+                    "log: {} {partition}/{offset}: {subject} version {version}, epoch {epoch}",
+                    service.name()
+                ),
             );
             self.wake_consumer(service, partition);
         }
         if lost && !refused {
             self.struck("acknowledgement lost");
         }
-        let answer = if lost { self.random.between(SECOND, 3 * SECOND) } else { self.random.between(MS / 2, 5 * MS) };
+        let answer = if lost {
+            self.random.between(SECOND, 3 * SECOND)
+        } else {
+            self.random.between(MS / 2, 5 * MS)
+        };
         let ok = !lost;
         let step = Step::Ack { epoch, ticket, ok };
         self.after(answer, Event::Step(pid, incarnation, step));
@@ -247,7 +278,10 @@ impl World {
 
     /// The broker answers.
     pub fn relay_ack(&mut self, pid: Pid, epoch: i64, ticket: Ticket, ok: bool) {
-        let Some(holding) = self.holding_mut(pid).filter(|holding| holding.epoch == epoch) else {
+        let Some(holding) = self
+            .holding_mut(pid)
+            .filter(|holding| holding.epoch == epoch)
+        else {
             return;
         };
         if !ok {

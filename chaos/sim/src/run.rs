@@ -91,7 +91,11 @@ fn judge(seed: u64, mut world: World, quiet: bool) -> Run {
     if let Some(store) = world.stores.get(&Service::Order) {
         for order in store.tables.orders.values() {
             orders += 1;
-            *world.coverage.endings.entry(order.status.as_str()).or_default() += 1;
+            *world
+                .coverage
+                .endings
+                .entry(order.status.as_str())
+                .or_default() += 1;
         }
     }
     Run {

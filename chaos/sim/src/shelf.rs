@@ -46,7 +46,9 @@ impl World {
             effect.writes.push(Write::Stock(product, account));
         }
         let reservations = draft.reservations.into_iter();
-        effect.writes.extend(reservations.map(|(order, it)| Write::Reservation(order, it)));
+        effect
+            .writes
+            .extend(reservations.map(|(order, it)| Write::Reservation(order, it)));
         Ok(effect)
     }
 
@@ -54,14 +56,27 @@ impl World {
         let Ok(order) = delivery.envelope.subject.parse::<OrderId>() else {
             return Err("the subject is no order".to_owned());
         };
-        let Some(event) = asked(delivery) else { return Ok(()) };
-        let Some(store) = self.stores.get(&Service::Inventory) else { return Ok(()) };
+        let Some(event) = asked(delivery) else {
+            return Ok(());
+        };
+        let Some(store) = self.stores.get(&Service::Inventory) else {
+            return Ok(());
+        };
         let tables = &store.tables;
-        let current = draft.reservations.get(&order).or_else(|| tables.reservations.get(&order));
-        let current = current.filter(|reservation| !is_overlooked(reservation, &event)).cloned();
+        let current = draft
+            .reservations
+            .get(&order)
+            .or_else(|| tables.reservations.get(&order));
+        let current = current
+            .filter(|reservation| !is_overlooked(reservation, &event))
+            .cloned();
         let available = |product: &ProductId| {
             let level = account(&draft.stock, tables, product).level();
-            if planted("oversell") { level.on_hand } else { level.available() }
+            if planted("oversell") {
+                level.on_hand
+            } else {
+                level.available()
+            }
         };
         let decided = decide(current.as_ref(), &event, available);
         let Some(happened) = decided.map_err(|error| error.to_string())? else {
@@ -70,8 +85,16 @@ impl World {
         let reservation = evolve(current.as_ref(), &happened);
         self.post(draft, &happened, (order, &event), delivery);
         let id = (order, reservation.version);
-        let envelope = self.envelope(Service::Inventory, name(&happened), id, Some(&delivery.envelope));
-        draft.effect.writes.push(Write::Emit(envelope, String::new()));
+        let envelope = self.envelope(
+            Service::Inventory,
+            name(&happened),
+            id,
+            Some(&delivery.envelope),
+        );
+        draft
+            .effect
+            .writes
+            .push(Write::Emit(envelope, String::new()));
         draft.reservations.insert(order, reservation);
         Ok(())
     }
@@ -83,7 +106,9 @@ impl World {
         (order, because): (OrderId, &OrderEvent),
         delivery: &Delivery,
     ) {
-        let Some(store) = self.stores.get(&Service::Inventory) else { return };
+        let Some(store) = self.stores.get(&Service::Inventory) else {
+            return;
+        };
         let mut moved = movements(happened);
         if matches!(happened, ReservationEvent::Released { .. }) {
             if planted("release-twice") {
@@ -113,7 +138,9 @@ impl World {
     /// The stock rows that an order's event may touch.
     #[must_use]
     pub fn stock_of(&self, delivery: &Delivery) -> Vec<ProductId> {
-        let Some(store) = self.stores.get(&Service::Inventory) else { return Vec::new() };
+        let Some(store) = self.stores.get(&Service::Inventory) else {
+            return Vec::new();
+        };
         if !delivery.envelope.event_type.starts_with("brewline.order.") {
             return Vec::new();
         }
@@ -123,20 +150,35 @@ impl World {
         // A reservation made earlier in the same batch is not stored yet: then all are taken.
         let order = delivery.envelope.subject.parse::<OrderId>().ok();
         match order.and_then(|order| store.tables.reservations.get(&order)) {
-            Some(held) => held.lines.iter().map(|(product, _)| product.clone()).collect(),
+            Some(held) => held
+                .lines
+                .iter()
+                .map(|(product, _)| product.clone())
+                .collect(),
             None => store.tables.stock.keys().cloned().collect(),
         }
     }
 
     /// Somebody adds to a shelf, by hand.
     pub fn restock(&mut self) {
-        let (product, count, cause) = (self.random.between(0, 1), self.random.between(1, 3), self.id());
+        let (product, count, cause) = (
+            self.random.between(0, 1),
+            self.random.between(1, 3),
+            self.id(),
+        );
         let at = self.instant();
-        let Some(store) = self.stores.get_mut(&Service::Inventory) else { return };
-        let Some(product) = usize::try_from(product).ok().and_then(|index| PRODUCTS.get(index)) else {
+        let Some(store) = self.stores.get_mut(&Service::Inventory) else {
             return;
         };
-        let Ok(product) = product.parse::<ProductId>() else { return };
+        let Some(product) = usize::try_from(product)
+            .ok()
+            .and_then(|index| PRODUCTS.get(index))
+        else {
+            return;
+        };
+        let Ok(product) = product.parse::<ProductId>() else {
+            return;
+        };
         if !store.is_free(&[crate::store::Lock::Stock(product.clone())]) {
             self.after(SECOND, Event::Restock);
             return;
@@ -153,7 +195,9 @@ pub fn adjust(
     (cause, at): (uuid::Uuid, brewline_kernel::Timestamp),
 ) {
     let mut account = account(&BTreeMap::new(), tables, product);
-    let Ok(movement) = account.level().adjust(delta) else { return };
+    let Ok(movement) = account.level().adjust(delta) else {
+        return;
+    };
     let entry = account.post(movement);
     tables.stock.insert(product.clone(), account);
     tables.movements.push(Movement {
@@ -172,7 +216,9 @@ pub fn adjust(
 #[must_use]
 pub fn stock_id(product: &ProductId) -> i32 {
     let index = PRODUCTS.iter().position(|name| *name == product.as_str());
-    index.and_then(|index| i32::try_from(index).ok()).unwrap_or(-1)
+    index
+        .and_then(|index| i32::try_from(index).ok())
+        .unwrap_or(-1)
 }
 
 fn account(
@@ -209,7 +255,10 @@ fn lines(body: &[u8]) -> Option<Lines> {
     let text = std::str::from_utf8(body).ok()?;
     let line = |part: &str| {
         let (product, quantity) = part.split_once(' ')?;
-        Some((product.parse::<ProductId>().ok()?, quantity.parse::<i64>().ok()?))
+        Some((
+            product.parse::<ProductId>().ok()?,
+            quantity.parse::<i64>().ok()?,
+        ))
     };
     let lines = text.split(',').map(line).collect::<Option<Vec<_>>>()?;
     Lines::new(lines).ok()

@@ -201,7 +201,10 @@ impl Store {
         for lock in &locks {
             self.locks.insert(lock.clone(), xid);
         }
-        let writes = writes.into_iter().map(|write| (self.position_of(&write), write)).collect();
+        let writes = writes
+            .into_iter()
+            .map(|write| (self.position_of(&write), write))
+            .collect();
         self.open.insert(
             xid,
             Open {
@@ -228,7 +231,9 @@ impl Store {
 
     /// Makes a transaction true. False when it is over already.
     pub fn commit(&mut self, xid: i64) -> bool {
-        let Some(open) = self.end(xid) else { return false };
+        let Some(open) = self.end(xid) else {
+            return false;
+        };
         for (position, write) in open.writes {
             self.apply(position, write);
         }
@@ -319,7 +324,12 @@ impl Store {
     pub fn read(&self, read: &Read) -> (Vec<Row<Outgoing>>, i64) {
         let mut rows: BTreeMap<i64, &Outgoing> = BTreeMap::new();
         for (first, last) in &read.gaps {
-            rows.extend(self.tables.outbox.range(*first..=*last).map(|(p, row)| (*p, row)));
+            rows.extend(
+                self.tables
+                    .outbox
+                    .range(*first..=*last)
+                    .map(|(p, row)| (*p, row)),
+            );
         }
         if let Some(first) = read.after.checked_add(1) {
             let fresh = self.tables.outbox.range(first..).take(read.limit);

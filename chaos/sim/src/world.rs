@@ -251,7 +251,9 @@ impl World {
     }
 
     fn step_of(&mut self, pid: Pid, incarnation: u32, step: Step) {
-        let Some(process) = self.processes.get(&pid) else { return };
+        let Some(process) = self.processes.get(&pid) else {
+            return;
+        };
         if !process.up || process.incarnation != incarnation {
             return;
         }
@@ -277,7 +279,10 @@ impl World {
     /// Puts a step of a process into the queue, some time from `low` to `high` from now.
     pub fn soon(&mut self, pid: Pid, (low, high): (i64, i64), step: Step) {
         let delay = self.random.between(low, high);
-        let incarnation = self.processes.get(&pid).map_or(0, |process| process.incarnation);
+        let incarnation = self
+            .processes
+            .get(&pid)
+            .map_or(0, |process| process.incarnation);
         self.after(delay, Event::Step(pid, incarnation, step));
     }
 
@@ -360,7 +365,9 @@ impl World {
 
     /// Opens a transaction whose locks are free. It commits by and by; then follows `after`.
     pub fn submit(&mut self, pid: Pid, locks: Vec<Lock>, writes: Vec<Write>, after: After) {
-        let Some(store) = self.stores.get_mut(&pid.0) else { return };
+        let Some(store) = self.stores.get_mut(&pid.0) else {
+            return;
+        };
         let xid = store.begin(pid.1, locks, writes);
         if let Some(process) = self.processes.get_mut(&pid) {
             process.afters.insert(xid, after);
@@ -378,21 +385,34 @@ impl World {
     /// The commit reaches the database, or does not; its answer comes back, or does not.
     pub fn commit(&mut self, pid: Pid, xid: i64) {
         let trouble = self.setup.commit_trouble;
-        let fate = if self.trouble(trouble) { self.random.between(1, 4) } else { 0 };
+        let fate = if self.trouble(trouble) {
+            self.random.between(1, 4)
+        } else {
+            0
+        };
         let down = self.access(pid.0, &[]) == Access::Down;
-        let Some(store) = self.stores.get_mut(&pid.0) else { return };
+        let Some(store) = self.stores.get_mut(&pid.0) else {
+            return;
+        };
         let committed = !down && (fate == 0 || fate >= 3) && store.commit(xid);
         if !committed {
             store.roll_back(xid);
         }
         let name = pid.0.name();
-        self.tell(format_args!("{name}-{}: transaction {xid}, fate {fate}, committed {committed}", pid.1));
+        self.tell(format_args!(
+            "{name}-{}: transaction {xid}, fate {fate}, committed {committed}",
+            pid.1
+        ));
         if committed {
             self.wake_relays(pid.0);
         }
         match fate {
             2 | 4 => {
-                self.struck(if fate == 2 { "crash before commit" } else { "crash after commit" });
+                self.struck(if fate == 2 {
+                    "crash before commit"
+                } else {
+                    "crash after commit"
+                });
                 self.crash(pid);
             }
             _ => {
