@@ -200,7 +200,7 @@ fn moved_twice(entries: &[SagaEntry]) -> Vec<&str> {
     for entry in entries {
         let trigger = entry.trigger.as_str();
         let continues = before.is_some_and(|b| b.trigger == trigger) && entry.from != entry.to;
-        if trigger.starts_with("Stock") && !continues && !seen.insert(trigger) {
+        if trigger.starts_with("stock-") && !continues && !seen.insert(trigger) {
             twice.push(trigger);
         }
         before = Some(entry);

@@ -5,16 +5,22 @@
 //! short, so that a fault costs seconds. `BREWLINE_BIN_DIR` names that build; `./brewline test` sets
 //! it. Arguments are scenarios to run (part of a name); `--all` adds the cross product.
 
-#![allow(clippy::print_stdout, reason = "a test runner speaks on standard output")]
+#![allow(
+    clippy::print_stdout,
+    reason = "a test runner speaks on standard output"
+)]
 
 mod judge;
+mod planted;
 mod platform;
 mod scenarios;
 
 use std::io::Write as _;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use planted::Planted;
 use platform::Platform;
 use scenarios::Scenario;
 
@@ -46,61 +52,97 @@ fn main() -> ExitCode {
 }
 
 fn list() -> ExitCode {
-    for scenario in scenarios::all() {
-        say(&format!("{}: test", scenario.name));
+    for name in names() {
+        say(&format!("{name}: test"));
     }
     ExitCode::SUCCESS
 }
 
-async fn run(bin_dir: std::path::PathBuf, wanted: &[String]) -> ExitCode {
-    let scenarios = scenarios::all();
-    let chosen: Vec<&Scenario> = scenarios
-        .iter()
-        .filter(|s| wanted.is_empty() || wanted.iter().any(|part| s.name.contains(part.as_str())))
-        .collect();
+fn names() -> Vec<String> {
+    let faults = scenarios::all()
+        .into_iter()
+        .map(|scenario| scenario.name.to_owned());
+    faults
+        .chain(planted::ALL.iter().map(planted::Planted::name))
+        .collect()
+}
+
+async fn run(bin_dir: PathBuf, wanted: &[String]) -> ExitCode {
+    let chosen = |name: &str| wanted.is_empty() || wanted.iter().any(|part| name.contains(part));
+    let count = names().iter().filter(|name| chosen(name)).count();
     let mut tally = Tally {
-        filtered: scenarios.len() - chosen.len(),
+        filtered: names().len() - count,
         ..Tally::default()
     };
-    if chosen.is_empty() {
-        return finish(&tally, Duration::ZERO);
-    }
-    say(&format!("\nrunning {} tests", chosen.len()));
+    say(&format!("\nrunning {count} tests"));
     let started = Instant::now();
-    let platform = match Platform::start(&bin_dir).await {
-        Ok(platform) => platform,
-        Err(error) => {
-            say(&format!("the platform does not start: {error:#}"));
-            return ExitCode::FAILURE;
-        }
-    };
-    for scenario in chosen {
-        one(&platform, scenario, &mut tally).await;
+    let faults: Vec<Scenario> = scenarios::all()
+        .into_iter()
+        .filter(|s| chosen(s.name))
+        .collect();
+    if !faults.is_empty() {
+        on_a_platform(&bin_dir, &mut tally, async |platform, tally| {
+            for scenario in &faults {
+                let begun = Instant::now();
+                let result = judge::judged(platform, scenario).await;
+                tally.count(scenario.name, begun, result);
+            }
+        })
+        .await;
     }
-    if let Err(error) = platform.stop().await {
-        tally.failed.push(format!("stop: {error:#}"));
+    let bugs: Vec<&Planted> = planted::ALL
+        .iter()
+        .filter(|bug| chosen(&bug.name()))
+        .collect();
+    if !bugs.is_empty() {
+        // Planted bugs leave broken books behind: they get a platform of their own.
+        on_a_platform(&bin_dir, &mut tally, async |platform, tally| {
+            for bug in bugs {
+                let begun = Instant::now();
+                let result = planted::caught(platform, bug).await;
+                tally.count(&bug.name(), begun, result);
+            }
+        })
+        .await;
     }
     finish(&tally, started.elapsed())
 }
 
-async fn one(platform: &Platform, scenario: &Scenario, tally: &mut Tally) {
-    let started = Instant::now();
-    let result = judge::judged(platform, scenario).await;
-    let seconds = started.elapsed().as_secs_f32();
-    match result {
-        Ok(note) => {
-            tally.passed += 1;
-            say(&format!(
-                "test {} ... ok ({seconds:.1} s; {note})",
-                scenario.name
-            ));
-        }
+async fn on_a_platform(
+    bin_dir: &Path,
+    tally: &mut Tally,
+    work: impl AsyncFnOnce(&Platform, &mut Tally),
+) {
+    let platform = match Platform::start(bin_dir).await {
+        Ok(platform) => platform,
         Err(error) => {
-            say(&format!(
-                "test {} ... FAILED ({seconds:.1} s)\n    {error:#}",
-                scenario.name
-            ));
-            tally.failed.push(scenario.name.to_owned());
+            say(&format!("the platform does not start: {error:#}"));
+            tally.failed.push("start".to_owned());
+            return;
+        }
+    };
+    work(&platform, tally).await;
+    if let Err(error) = platform.stop().await {
+        tally.failed.push(format!("stop: {error:#}"));
+    }
+}
+
+// === impl Tally ===
+
+impl Tally {
+    fn count(&mut self, name: &str, begun: Instant, result: anyhow::Result<String>) {
+        let seconds = begun.elapsed().as_secs_f32();
+        match result {
+            Ok(note) => {
+                self.passed += 1;
+                say(&format!("test {name} ... ok ({seconds:.1} s; {note})"));
+            }
+            Err(error) => {
+                say(&format!(
+                    "test {name} ... FAILED ({seconds:.1} s)\n    {error:#}"
+                ));
+                self.failed.push(name.to_owned());
+            }
         }
     }
 }

@@ -25,11 +25,13 @@ const READY_WITHIN: Duration = Duration::from_secs(45);
 /// Far from the ports of a stack that a person runs.
 const PORT_BASE: &str = "18080";
 /// Short leases, sessions and timeouts: a fault then costs seconds.
-const SETTINGS: [&str; 6] = [
+const SETTINGS: [&str; 8] = [
     "*:BREWLINE_RELAY_LEASE_MS=2000",
     "*:BREWLINE_KAFKA_SESSION_TIMEOUT_MS=6000",
     "*:BREWLINE_SHUTDOWN_GRACE_MS=3000",
     "payment:BREWLINE_PROCESSOR_TIMEOUT_MS=1000",
+    "payment:BREWLINE_PROCESSOR_KEY_LIFETIME_MS=4000",
+    "sandbox:BREWLINE_PROCESSOR_KEY_TTL_MS=4000",
     "order:BREWLINE_CHECKOUT_CALL_TIMEOUT_MS=2000",
     "*:BREWLINE_LOG=info",
 ];

@@ -40,7 +40,7 @@ pub(super) struct Seen {
 // The holder's own name may claim before the lease ends: it is a restart of the same instance.
 const CLAIM: &str = "
     update relay_slot
-    set holder = $2, epoch = epoch + 1,
+    set holder = $2, epoch = case when $4 then 1 else epoch + 1 end,
         leased_until = clock_timestamp() + $3::bigint * interval '1 microsecond'
     where slot = $1 and (leased_until < clock_timestamp() or holder = $2)
     returning epoch, watermark";
@@ -111,9 +111,10 @@ impl Store {
         instance: &str,
         lease: Duration,
     ) -> Result<Option<Claimed>, postgres::Error> {
+        let forgets = brewline_failpoint::planted("relay-forgets-its-epoch");
         let connection = self.pool.get().await?;
         let row = connection
-            .query_opt(CLAIM, &[&self.slot, &instance, &micros(lease)])
+            .query_opt(CLAIM, &[&self.slot, &instance, &micros(lease), &forgets])
             .await?;
         row.map(|row| {
             Ok(Claimed {
