@@ -51,6 +51,9 @@ struct Reference {
     rows_per_batch: u64,
 }
 
+/// Latencies beyond ten minutes count as ten minutes.
+const LATENCY_MICROS_MAX: u64 = 600_000_000;
+
 /// The share of outcomes nobody planned above which the run has failed.
 const UNPLANNED_MAX: f64 = 0.01;
 
@@ -180,7 +183,7 @@ impl Report {
 #[allow(clippy::float_arithmetic, reason = "figures for people")]
 impl Latency {
     fn of(micros: impl Iterator<Item = u128>) -> Self {
-        let Ok(mut histogram) = Histogram::<u64>::new(3) else {
+        let Ok(mut histogram) = Histogram::<u64>::new_with_max(LATENCY_MICROS_MAX, 3) else {
             return Self::default();
         };
         for value in micros {
