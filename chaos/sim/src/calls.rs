@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use brewline_kernel::OrderId;
-use brewline_order_domain::checkout::{CheckoutEvent, Outcome};
+use brewline_order_domain::checkout::{CheckoutEvent, Effect, Outcome};
 use brewline_payment_domain as payment;
 use brewline_payment_domain::TokenHash;
 
 use crate::broker::Service;
 use crate::checkout::{CALL_PATIENCE, Draft};
+use crate::planted;
 use crate::process::{After, Away, CallKind, Calls, Command, Pid, Step};
 use crate::processor::Card;
 use crate::store::Lock;
@@ -55,6 +56,11 @@ impl World {
             let Some(command) = self.command_of(kind, *order) else {
                 continue;
             };
+            if planted::forgets(kind) {
+                let nothing = Outcome::Done(Effect::Nothing);
+                self.soon(pid, (MS, MS), Step::Outcome(name, *order, nothing));
+                continue;
+            }
             let command = Command {
                 order: *order,
                 kind,
@@ -83,7 +89,7 @@ impl World {
         let store = self.stores.get(&Service::Order)?;
         Some(match kind {
             CallKind::Authorise => {
-                let amount = store.tables.orders.get(&order)?.total;
+                let amount = planted::amount(store.tables.orders.get(&order)?.total);
                 let card = self.cards.get(&order).copied().unwrap_or(Card::Good);
                 payment::Command::Authorise {
                     amount,

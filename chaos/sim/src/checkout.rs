@@ -10,13 +10,16 @@ use brewline_messaging::Delivery;
 use brewline_order_domain::checkout::{
     CheckoutAction, CheckoutEvent, ParkReason, Phase, Reaction, begin,
 };
-use brewline_order_domain::order::{Order, OrderCommand, OrderEvent, Withdrawal, decide, evolve};
+use brewline_order_domain::order::{
+    Order, OrderCommand, OrderEvent, Placement, Withdrawal, decide, evolve,
+};
 use brewline_saga::log;
 use brewline_saga::timing::{Timing, Wait};
 
 use crate::broker::Service;
 use crate::clients::body_of;
 use crate::consumer::Effect;
+use crate::planted::{is_rare, path};
 use crate::process::{After, CallKind, Pid, Step};
 use crate::store::{Lock, OrderEventRow, SagaRow, Tables, Write};
 use crate::world::{Access, MS, SECOND, World};
@@ -62,7 +65,7 @@ impl World {
         let known = self
             .order_tables()
             .and_then(|tables| tables.keys.get(&key).copied());
-        if let Some(order) = known {
+        if let Some(order) = known.filter(|_| !planted("idempotency-ignores-key")) {
             return self.placed(client, attempt, order);
         }
         let order = OrderId::new(self.id());
@@ -71,6 +74,9 @@ impl World {
         };
         let now = self.instant();
         let mut draft = Draft::default();
+        if planted("phantom-order") && is_rare(order) {
+            self.place_phantom(&mut draft, placement.clone());
+        }
         let decided = decide(None, OrderCommand::Place(placement), now).unwrap_or_default();
         self.change(&mut draft, order, decided, None);
         let state = begin(&self.setup.checkout.policy, now);
@@ -92,7 +98,17 @@ impl World {
         writes.push(Write::Key(key.clone(), order));
         writes.push(Write::Saga(order, Box::new(saga)));
         let locks = vec![Lock::Key(key), Lock::Order(order)];
+        if planted("lose-acked-order") && is_rare(order) {
+            return self.placed(client, attempt, order);
+        }
         self.submit(pid, locks, writes, After::Placed(client, attempt, order));
+    }
+
+    fn place_phantom(&mut self, draft: &mut Draft, mut placement: Placement) {
+        placement.order_id = OrderId::new(self.id());
+        let id = placement.order_id;
+        let at = self.instant();
+        self.change(draft, id, vec![OrderEvent::Placed { placement, at }], None);
     }
 
     /// A customer wants an order cancelled.
@@ -310,7 +326,9 @@ impl World {
                 .effect
                 .writes
                 .push(Write::Order(Box::new(order.clone()), row));
-            draft.effect.writes.push(Write::Emit(envelope, body));
+            if !planted("outbox-forgotten") || !envelope.id.as_u128().is_multiple_of(16) {
+                draft.effect.writes.push(Write::Emit(envelope, body));
+            }
             draft.orders.insert(id, order);
         }
     }
@@ -360,7 +378,8 @@ fn append_log(
     at: brewline_kernel::Timestamp,
 ) {
     let from = row.state.phase;
-    for entry in log::entries(from, reaction, trigger, CheckoutAction::describe) {
+    let entries = log::entries(from, reaction, trigger, CheckoutAction::describe);
+    for entry in path(entries) {
         let sequence = i64::try_from(row.log.len())
             .unwrap_or(i64::MAX)
             .saturating_add(1);

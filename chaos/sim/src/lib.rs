@@ -25,6 +25,7 @@ pub mod consumer;
 pub mod evidence;
 pub mod faults;
 pub mod money;
+mod planted;
 pub mod process;
 pub mod processor;
 pub mod random;

@@ -1,12 +1,12 @@
 //! Payment: an intent on record, a request to the card processor, an answer on record.
 
 use brewline_chaos::evidence::Posting;
-use brewline_failpoint::planted;
 use brewline_order_domain::checkout::{Effect, Outcome};
 use brewline_payment_domain as payment;
-use brewline_payment_domain::{Answer, Call, Event as Told, Payment, Request};
+use brewline_payment_domain::{Answer, Event as Told, Payment, Request};
 
 use crate::broker::Service;
+use crate::planted;
 use crate::process::{After, Asked, CallKind, Command, Pid, Step};
 use crate::store::{Lock, Tables, Write};
 use crate::world::{Access, Event, MS, Question, SECOND, World};
@@ -113,7 +113,9 @@ impl World {
             self.struck("request lost");
             return;
         }
-        let answer = self.processor.take(&request, key, self.now);
+        let now = self.now;
+        let instead = planted::instead(&mut self.processor, &request, now);
+        let answer = instead.unwrap_or_else(|| self.processor.take(&request, key, now));
         let order = request.order_id;
         self.tell(format_args!(
             "processor: {:?} of {order}: {answer:?}",
@@ -234,11 +236,8 @@ pub fn operations(tables: &Tables) -> Vec<(uuid::Uuid, Vec<brewline_chaos::evide
 /// The key a request is made under, with the mistakes that could be made there.
 fn key_of(request: &Request) -> Option<String> {
     let key = request.key()?;
-    if planted("new-key-on-unknown") && request.attempt > 1 {
+    if planted::is_on("new-key-on-unknown") && request.attempt > 1 {
         return Some(format!("{key}/{}", request.attempt));
-    }
-    if planted("double-capture") && matches!(request.call, Call::Capture { .. }) {
-        return Some(format!("{key}/{}", request.at.as_micros()));
     }
     Some(key)
 }
@@ -256,7 +255,9 @@ fn in_orders_words(outcome: &payment::Outcome) -> Outcome {
         payment::Outcome::Refused { detail, .. } => Outcome::Refused {
             detail: detail.clone(),
         },
-        payment::Outcome::Unknown { .. } if planted("confirm-without-authorisation-known") => {
+        payment::Outcome::Unknown { .. }
+            if planted::is_on("confirm-without-authorisation-known") =>
+        {
             Outcome::Done(Effect::Authorised)
         }
         payment::Outcome::Unknown { .. } => Outcome::Unknown,

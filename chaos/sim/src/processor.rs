@@ -81,6 +81,14 @@ impl Processor {
         answer
     }
 
+    /// What an authorisation holds or held.
+    #[must_use]
+    pub fn amount_of(&self, id: &str) -> Option<Money> {
+        self.standing
+            .get(id)
+            .map(|authorisation| authorisation.amount)
+    }
+
     fn decide(&mut self, request: &Request, key: &str, now: i64) -> Answer {
         match &request.call {
             Call::Authorise { amount, token } => {

@@ -228,12 +228,20 @@ impl World {
         for id in std::mem::take(&mut process.relay.flying) {
             if self.random.chance(500) {
                 self.purged.insert(id);
+            } else if self.random.chance(500) {
+                self.late.insert(id);
             }
         }
     }
 
     /// A record reaches the broker.
     pub fn append(&mut self, flight: Flight) {
+        // What was on the wire when its sender gave up may land long after.
+        if self.late.remove(&flight.id) && !self.calm {
+            self.struck("late record");
+            let delay = self.random.between(10 * MS, 5 * SECOND);
+            return self.after(delay, Event::Append(Box::new(flight)));
+        }
         let Flight {
             id,
             from: (pid, incarnation),

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use brewline_chaos::evidence::Movement;
-use brewline_failpoint::planted;
 use brewline_inventory_domain::{
     Lines, MovementKind, OrderEvent, Reservation, ReservationEvent, ReservationState, StockAccount,
     decide, evolve, movements,
@@ -14,6 +13,7 @@ use brewline_messaging::Delivery;
 use crate::broker::Service;
 use crate::clients::{PRODUCTS, store_id};
 use crate::consumer::Effect;
+use crate::planted;
 use crate::store::{Tables, Write};
 use crate::world::{Event, SECOND, World};
 
@@ -39,7 +39,7 @@ impl World {
         }
         let mut effect = draft.effect;
         for (product, account) in draft.stock {
-            let guarded = !planted("oversell") && !planted("release-twice");
+            let guarded = !planted::is_on("oversell") && !planted::is_on("release-twice");
             if guarded && !account.level().is_sound() {
                 return Err(format!("{product} would be oversold"));
             }
@@ -72,7 +72,7 @@ impl World {
             .cloned();
         let available = |product: &ProductId| {
             let level = account(&draft.stock, tables, product).level();
-            if planted("oversell") {
+            if planted::is_on("oversell") {
                 level.on_hand
             } else {
                 level.available()
@@ -111,10 +111,10 @@ impl World {
         };
         let mut moved = movements(happened);
         if matches!(happened, ReservationEvent::Released { .. }) {
-            if planted("release-twice") {
+            if planted::is_on("release-twice") {
                 moved.extend_from_within(..);
             }
-            if matches!(because, OrderEvent::Rejected { .. }) && planted("forget-release") {
+            if matches!(because, OrderEvent::Rejected { .. }) && planted::is_on("forget-release") {
                 moved.clear();
             }
         }
@@ -126,7 +126,7 @@ impl World {
                 stock_id: stock_id(product),
                 sequence: entry.sequence,
                 kind: kind(entry.movement.kind).to_owned(),
-                on_hand: (entry.movement.on_hand, entry.after.on_hand),
+                on_hand: (planted::recorded(entry.movement), entry.after.on_hand),
                 reserved: (entry.movement.reserved, entry.after.reserved),
                 order: Some(order.as_uuid()),
                 cause: delivery.envelope.id,
@@ -233,7 +233,7 @@ fn account(
 /// The tombstone of an order that ended first is not seen: a planted bug.
 fn is_overlooked(reservation: &Reservation, event: &OrderEvent) -> bool {
     let is_tombstone = reservation.state == ReservationState::Released && reservation.version == 1;
-    matches!(event, OrderEvent::Placed { .. }) && is_tombstone && planted("ignore-tombstone")
+    matches!(event, OrderEvent::Placed { .. }) && is_tombstone && planted::is_on("ignore-tombstone")
 }
 
 fn asked(delivery: &Delivery) -> Option<OrderEvent> {

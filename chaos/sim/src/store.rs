@@ -18,6 +18,7 @@ use brewline_payment_domain::Payment;
 use uuid::Uuid;
 
 use crate::broker::{Outgoing, Service, key_of};
+use crate::planted;
 
 /// What a transaction holds until it ends.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -302,7 +303,7 @@ impl Store {
         if slot.leased_until >= now && slot.holder != Some(replica) {
             return None;
         }
-        slot.epoch += 1;
+        slot.epoch = planted::next_epoch(slot.epoch);
         slot.holder = Some(replica);
         slot.leased_until = now + lease;
         Some((slot.epoch, slot.watermark))

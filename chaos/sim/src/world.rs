@@ -144,6 +144,8 @@ pub struct World {
     pub owners: BTreeMap<(Service, i32), u8>,
     /// Flights that a purge stopped.
     pub purged: BTreeSet<u64>,
+    /// Flights that outlive their sender, and take their time.
+    pub late: BTreeSet<u64>,
     /// Contradictions that a core refused to swallow.
     pub broken: Vec<String>,
     queue: BTreeMap<(i64, u64), Event>,
@@ -212,6 +214,7 @@ impl World {
             processes: BTreeMap::new(),
             owners: BTreeMap::new(),
             purged: BTreeSet::new(),
+            late: BTreeSet::new(),
             broken: Vec::new(),
             queue: BTreeMap::new(),
             names: 0,
