@@ -8,12 +8,14 @@ use brewline_payment_domain as payment;
 use brewline_payment_domain::TokenHash;
 
 use crate::broker::Service;
-use crate::checkout::{CALL_PATIENCE, Draft};
+use crate::checkout::CALL_PATIENCE;
+use crate::draft::Draft;
 use crate::planted;
 use crate::process::{After, Away, CallKind, Calls, Command, Pid, Step};
 use crate::processor::Card;
 use crate::store::Lock;
-use crate::world::{Access, MS, World};
+use crate::transactions::Access;
+use crate::world::{MS, World};
 
 // === impl World ===
 

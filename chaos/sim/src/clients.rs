@@ -125,11 +125,12 @@ impl World {
     }
 
     /// Something happens to a customer.
-    pub fn client(&mut self, index: usize, step: ClientStep) {
+    pub fn client(&mut self, index: usize, step: &ClientStep) {
         match step {
             ClientStep::Ask => self.client_asks(index),
-            ClientStep::Told(attempt, order) => self.client_is_told(index, attempt, order),
+            ClientStep::Told(attempt, order) => self.client_is_told(index, *attempt, *order),
             ClientStep::Impatient(attempt) => {
+                let attempt = *attempt;
                 let client = self.clients.get(index);
                 let waits = client.is_some_and(|c| c.order.is_none() && c.attempts == attempt);
                 if waits {

@@ -1,5 +1,5 @@
 //! Consumers: two replicas share the partitions. Here is what `messaging`'s driver does around the
-//! core and the plan, with the group's coordinator.
+//! core and the plan.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -9,12 +9,14 @@ use brewline_kernel::{Backoff, OrderId};
 use brewline_messaging::consumer::core::{Batch, Core, Doubt, Item, Limits, Move, Task};
 use brewline_messaging::consumer::plan::{Plan, Stored, Subject, plan, subject_of};
 use brewline_messaging::inbox::{Judge, Key, Known};
-use brewline_messaging::{Delivery, TopicKind};
+use brewline_messaging::{Delivery, TopicKind, TopicPartition};
 
 use crate::broker::{PARTITIONS, Service};
 use crate::process::{After, Calls, Pid, Step};
-use crate::store::{Lock, Store, Write};
-use crate::world::{Access, Event, MS, SECOND, World};
+use crate::store::{Lock, Store};
+use crate::tables::Write;
+use crate::transactions::Access;
+use crate::world::{MS, SECOND, World};
 
 const MEMORY: Duration = Duration::from_secs(14 * 24 * 3_600);
 
@@ -69,6 +71,26 @@ impl Consumer {
         }
     }
 
+    /// Whether a batch is in hand: it is finished before partitions come or go.
+    #[must_use]
+    pub const fn is_at_work(&self) -> bool {
+        self.busy || self.in_hand.is_some()
+    }
+
+    /// Partitions are given to it, to be claimed.
+    pub fn assigned(&mut self, place: TopicPartition) {
+        self.released(std::slice::from_ref(&place));
+        self.core.assigned(place);
+    }
+
+    /// Partitions are no longer its.
+    pub fn released(&mut self, places: &[TopicPartition]) {
+        self.core.released(places);
+        for place in places {
+            self.reads.remove(&place.partition);
+        }
+    }
+
     fn clock(&self, now: i64) -> Duration {
         Duration::from_micros(u64::try_from(now - self.since).unwrap_or(0))
     }
@@ -77,7 +99,7 @@ impl Consumer {
 // === impl World ===
 
 impl World {
-    fn consumer_mut(&mut self, pid: Pid) -> Option<&mut Consumer> {
+    pub(crate) fn consumer_mut(&mut self, pid: Pid) -> Option<&mut Consumer> {
         Some(&mut self.processes.get_mut(&pid)?.consumer)
     }
 
@@ -316,92 +338,6 @@ impl World {
         consumer.core.unreachable(Some(batch), clock, random);
         self.soon(pid, (50 * MS, 300 * MS), Step::Consume { poll: false });
     }
-
-    // --- the group ---
-
-    /// Divides the partitions among those who are there. Who stands still is told when it goes on.
-    pub fn rebalance(&mut self, service: Service) {
-        let now = self.now;
-        let here = |(pid, process): (&Pid, &crate::process::Process)| {
-            let there = pid.0 == service && process.up && process.paused_until <= now;
-            there.then_some(pid.1)
-        };
-        let members: Vec<u8> = self.processes.iter().filter_map(here).collect();
-        if members.is_empty() {
-            let again = self.random.between(SECOND, 2 * SECOND);
-            self.after(again, Event::Rebalance(service));
-            return;
-        }
-        for partition in 0..PARTITIONS {
-            let Some(replica) = self.random.pick(&members).copied() else {
-                continue;
-            };
-            let before = self.owners.insert((service, partition), replica);
-            if before == Some(replica) {
-                continue;
-            }
-            if let Some(before) = before {
-                self.soon(
-                    (service, before),
-                    (0, 30 * MS),
-                    Step::Revoked(vec![partition]),
-                );
-            }
-            self.soon(
-                (service, replica),
-                (0, 200 * MS),
-                Step::Assigned(vec![partition]),
-            );
-        }
-    }
-
-    /// The group gave `pid` partitions.
-    pub fn assigned(&mut self, pid: Pid, partitions: &[i32]) {
-        let Some((from, _)) = pid.0.consumes() else {
-            return;
-        };
-        for partition in partitions {
-            // Overtaken by the next division.
-            if self.owners.get(&(pid.0, *partition)) != Some(&pid.1) {
-                continue;
-            }
-            let place = self.log.place(from, *partition);
-            let Some(consumer) = self.consumer_mut(pid) else {
-                return;
-            };
-            if consumer.busy || consumer.in_hand.is_some() {
-                self.soon(pid, (5 * MS, 50 * MS), Step::Assigned(vec![*partition]));
-                continue;
-            }
-            consumer.core.released(std::slice::from_ref(&place));
-            consumer.reads.remove(partition);
-            consumer.core.assigned(place);
-        }
-        self.soon(pid, (0, 5 * MS), Step::Consume { poll: false });
-    }
-
-    /// The group took partitions away. What is in hand is finished first, or tried.
-    pub fn revoked(&mut self, pid: Pid, partitions: Vec<i32>) {
-        let Some((from, _)) = pid.0.consumes() else {
-            return;
-        };
-        let places: Vec<_> = partitions
-            .iter()
-            .filter(|partition| self.owners.get(&(pid.0, **partition)) != Some(&pid.1))
-            .map(|partition| self.log.place(from, *partition))
-            .collect();
-        let Some(consumer) = self.consumer_mut(pid) else {
-            return;
-        };
-        if consumer.busy || consumer.in_hand.is_some() {
-            self.soon(pid, (5 * MS, 50 * MS), Step::Revoked(partitions));
-            return;
-        }
-        consumer.core.released(&places);
-        for place in &places {
-            consumer.reads.remove(&place.partition);
-        }
-    }
 }
 
 fn is_in_place(store: &Store, step: &Move) -> bool {
@@ -410,10 +346,7 @@ fn is_in_place(store: &Store, step: &Move) -> bool {
     row.is_some_and(|row| unchecked || (row.epoch == step.epoch && row.next == step.first))
 }
 
-fn positions(
-    store: &Store,
-    batch: &Batch<Delivery>,
-) -> Vec<(brewline_messaging::TopicPartition, i64, i64)> {
+fn positions(store: &Store, batch: &Batch<Delivery>) -> Vec<(TopicPartition, i64, i64)> {
     let row = |step: &Move| {
         let row = store.tables.positions.get(&step.place.partition)?;
         Some((step.place.clone(), row.epoch, row.next))

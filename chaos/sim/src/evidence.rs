@@ -17,7 +17,8 @@ use uuid::Uuid;
 use crate::broker::Service;
 use crate::money;
 use crate::shelf::stock_id;
-use crate::store::{Store, Tables};
+use crate::store::Store;
+use crate::tables::Tables;
 use crate::world::World;
 
 // === impl World ===
@@ -92,7 +93,7 @@ impl World {
                 .unwrap_or(0),
         });
         let (from, consumer) = service.consumes().unwrap_or((service, ""));
-        let position = |(partition, row): (&i32, &crate::store::PositionRow)| Position {
+        let position = |(partition, row): (&i32, &crate::tables::PositionRow)| Position {
             consumer: consumer.to_owned(),
             topic: from.topic().to_owned(),
             partition: *partition,
@@ -195,8 +196,8 @@ fn orders(tables: &Tables) -> Orders {
         placed_at: order.placed_at,
         confirmed: order.confirmed_at.is_some(),
     };
-    let events = |rows: &Vec<crate::store::OrderEventRow>| {
-        let event = |(version, row): (i64, &crate::store::OrderEventRow)| OrderEvent {
+    let events = |rows: &Vec<crate::tables::OrderEventRow>| {
+        let event = |(version, row): (i64, &crate::tables::OrderEventRow)| OrderEvent {
             version,
             id: row.id,
             kind: row.kind.to_owned(),

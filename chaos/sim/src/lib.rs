@@ -9,8 +9,9 @@
 //! come to its end. Then the checkers of `brewline-chaos` judge, the same as on live servers.
 //!
 //! - [`world`]: the clock and the queue; [`process`]: a replica and what can happen to it.
-//! - [`store`], [`broker`], [`processor`]: what outlives processes.
-//! - [`relay`], [`consumer`], [`checkout`], [`calls`], [`shelf`], [`money`]: the shells around the cores.
+//! - [`store`] with its [`tables`], [`broker`], [`processor`]: what outlives processes.
+//! - [`relay`], [`consumer`] in its [`group`], [`checkout`] with its [`draft`], [`calls`], [`shelf`],
+//!   [`money`], and their [`transactions`]: the shells around the cores.
 //! - [`clients`], [`faults`]: who wants something, and what gets in the way.
 //! - [`evidence`], [`trace`]: what is left to be judged.
 //!
@@ -22,8 +23,10 @@ pub mod calls;
 pub mod checkout;
 pub mod clients;
 pub mod consumer;
+pub mod draft;
 pub mod evidence;
 pub mod faults;
+pub mod group;
 pub mod money;
 mod planted;
 pub mod process;
@@ -32,7 +35,9 @@ pub mod random;
 pub mod relay;
 pub mod shelf;
 pub mod store;
+pub mod tables;
 pub mod trace;
+pub mod transactions;
 pub mod world;
 
 mod run;

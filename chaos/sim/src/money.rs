@@ -8,8 +8,10 @@ use brewline_payment_domain::{Answer, Event as Told, Payment, Request};
 use crate::broker::Service;
 use crate::planted;
 use crate::process::{After, Asked, CallKind, Command, Pid, Step};
-use crate::store::{Lock, Tables, Write};
-use crate::world::{Access, Event, MS, Question, SECOND, World};
+use crate::store::Lock;
+use crate::tables::{Tables, Write};
+use crate::transactions::Access;
+use crate::world::{Event, MS, Question, SECOND, World};
 
 /// A request that has not left by then does not leave.
 const STALE_AFTER: i64 = 2 * SECOND;

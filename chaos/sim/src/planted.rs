@@ -52,12 +52,12 @@ pub(crate) fn path(entries: Vec<LogEntry<Phase>>) -> Vec<LogEntry<Phase>> {
     let kept = entries
         .into_iter()
         .filter(|entry| entry.to != Phase::Authorising);
-    let skips = |entry: LogEntry<Phase>| match entry.from {
-        Phase::Authorising => LogEntry {
+    let skips = |entry: LogEntry<Phase>| match entry.from == Phase::Authorising {
+        true => LogEntry {
             from: Phase::Reserving,
             ..entry
         },
-        _ => entry,
+        false => entry,
     };
     kept.map(skips).collect()
 }
@@ -81,7 +81,11 @@ pub(crate) fn instead(processor: &mut Processor, request: &Request, now: i64) ->
             let detail = "the processor knows nothing of it".to_owned();
             (found == Answer::Found(Vec::new())).then_some(Answer::Refused { detail })
         }
-        _ => None,
+        Call::Authorise { .. }
+        | Call::Capture { .. }
+        | Call::Void { .. }
+        | Call::Refund { .. }
+        | Call::FindByReference => None,
     }
 }
 

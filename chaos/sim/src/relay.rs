@@ -8,7 +8,8 @@ use brewline_messaging::relay::core::{Core, Limits, Send, Ticket};
 
 use crate::broker::{Log, Outgoing, Service};
 use crate::process::{Pid, Step};
-use crate::world::{Access, Event, Flight, MS, SECOND, World};
+use crate::transactions::Access;
+use crate::world::{Event, Flight, MS, SECOND, World};
 
 /// How long a lease lasts.
 const LEASE: i64 = 5 * SECOND;

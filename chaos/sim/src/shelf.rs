@@ -14,7 +14,7 @@ use crate::broker::Service;
 use crate::clients::{PRODUCTS, store_id};
 use crate::consumer::Effect;
 use crate::planted;
-use crate::store::{Tables, Write};
+use crate::tables::{Tables, Write};
 use crate::world::{Event, SECOND, World};
 
 /// A batch while it is being settled.

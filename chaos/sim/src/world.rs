@@ -15,10 +15,10 @@ use uuid::{Builder, Uuid};
 
 use crate::broker::{Log, Outgoing, Service};
 use crate::clients::{Client, ClientStep};
-use crate::process::{After, Pid, Process, Step};
+use crate::process::{Pid, Process, Step};
 use crate::processor::{Card, Processor};
 use crate::random::Random;
-use crate::store::{Lock, Store, Write};
+use crate::store::Store;
 use crate::trace::{Coverage, Trace};
 
 /// A millisecond on the world's clock.
@@ -98,17 +98,6 @@ pub struct Setup {
     pub checkout: Checkout,
     /// How long the card processor remembers a key, in microseconds.
     pub key_lifetime: i64,
-}
-
-/// Whether a transaction can be opened now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Access {
-    /// It can.
-    Free,
-    /// Another one holds a row.
-    Busy,
-    /// The database is away.
-    Down,
 }
 
 /// Everything there is.
@@ -242,7 +231,7 @@ impl World {
         self.now = at;
         match event {
             Event::Step(pid, incarnation, step) => self.step_of(pid, incarnation, step),
-            Event::Client(client, step) => self.client(client, step),
+            Event::Client(client, step) => self.client(client, &step),
             Event::Append(flight) => self.append(*flight),
             Event::Ask(question) => self.ask(*question),
             Event::Fault => self.fault(),
@@ -351,85 +340,5 @@ impl World {
     /// Puts a line into the trace.
     pub fn tell(&mut self, what: std::fmt::Arguments<'_>) {
         self.trace.tell(self.now, what);
-    }
-
-    // --- transactions ---
-
-    /// Whether a transaction with these locks can be opened in `service`'s database.
-    #[must_use]
-    pub fn access(&self, service: Service, locks: &[Lock]) -> Access {
-        match self.stores.get(&service) {
-            Some(store) if store.down_until > self.now => Access::Down,
-            Some(store) if store.is_free(locks) => Access::Free,
-            Some(_) => Access::Busy,
-            None => Access::Down,
-        }
-    }
-
-    /// Opens a transaction whose locks are free. It commits by and by; then follows `after`.
-    pub fn submit(&mut self, pid: Pid, locks: Vec<Lock>, writes: Vec<Write>, after: After) {
-        let Some(store) = self.stores.get_mut(&pid.0) else {
-            return;
-        };
-        let xid = store.begin(pid.1, locks, writes);
-        if let Some(process) = self.processes.get_mut(&pid) {
-            process.afters.insert(xid, after);
-        }
-        let slow = self.setup.slow_commit;
-        let within = if self.trouble(slow) {
-            self.struck("slow commit");
-            (300 * MS, 6 * SECOND)
-        } else {
-            (MS / 5, 3 * MS)
-        };
-        self.soon(pid, within, Step::Commit(xid));
-    }
-
-    /// The commit reaches the database, or does not; its answer comes back, or does not.
-    pub fn commit(&mut self, pid: Pid, xid: i64) {
-        let trouble = self.setup.commit_trouble;
-        let fate = if self.trouble(trouble) {
-            self.random.between(1, 4)
-        } else {
-            0
-        };
-        let down = self.access(pid.0, &[]) == Access::Down;
-        let Some(store) = self.stores.get_mut(&pid.0) else {
-            return;
-        };
-        let committed = !down && (fate == 0 || fate >= 3) && store.commit(xid);
-        if !committed {
-            store.roll_back(xid);
-        }
-        let name = pid.0.name();
-        self.tell(format_args!(
-            "{name}-{}: transaction {xid}, fate {fate}, committed {committed}",
-            pid.1
-        ));
-        if committed {
-            self.wake_relays(pid.0);
-        }
-        match fate {
-            2 | 4 => {
-                self.struck(if fate == 2 {
-                    "crash before commit"
-                } else {
-                    "crash after commit"
-                });
-                self.crash(pid);
-            }
-            _ => {
-                match fate {
-                    1 => self.struck("commit refused"),
-                    3 => self.struck("commit's answer lost"),
-                    _ => {}
-                }
-                let process = self.processes.get_mut(&pid);
-                let after = process.and_then(|process| process.afters.remove(&xid));
-                if let Some(after) = after {
-                    self.follow(pid, after, committed && fate == 0);
-                }
-            }
-        }
     }
 }
