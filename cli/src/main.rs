@@ -57,6 +57,8 @@ enum Verb {
     Verify(verbs::verify::Arguments),
     /// Measure speed and cost on this machine
     Bench(verbs::bench::Arguments),
+    /// Run the services' decisions under seeds, in memory
+    Sim(verbs::sim::Arguments),
     /// Set up and run the test suite
     Test(verbs::test::Arguments),
     /// PostgreSQL and Kafka alone, for tests
@@ -117,6 +119,7 @@ async fn run(verb: Verb, stack: &Stack) -> anyhow::Result<ExitCode> {
         Verb::Why(arguments) => verbs::why::run(arguments, stack).await,
         Verb::Verify(arguments) => verbs::verify::run(arguments, stack).await,
         Verb::Bench(arguments) => verbs::bench::run(arguments, stack).await,
+        Verb::Sim(arguments) => verbs::sim::run(&arguments),
         Verb::Test(arguments) => verbs::test::run(arguments, stack).await,
         Verb::Servers(arguments) => verbs::servers::run(arguments, stack).await,
         Verb::Supervise(arguments) => verbs::supervise::run(arguments, stack).await,

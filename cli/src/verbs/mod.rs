@@ -14,6 +14,7 @@ pub mod restart;
 pub mod saga;
 pub mod scale;
 pub mod servers;
+pub mod sim;
 pub mod status;
 pub mod supervise;
 pub mod test;
