@@ -12,9 +12,9 @@ use serde_json::json;
 #[derive(Debug, Parser)]
 #[command(name = "brewline-sim", version)]
 struct Arguments {
-    /// How many seeds, from the first on
-    #[arg(long, default_value_t = 1_000)]
-    seeds: u64,
+    /// How many seeds, from the first on; 1000 unless a single one is asked for
+    #[arg(long)]
+    seeds: Option<u64>,
     /// The first seed; alone, it is the only one and its story is told
     #[arg(long)]
     seed: Option<u64>,
@@ -23,14 +23,14 @@ struct Arguments {
     json: bool,
 }
 
+/// How many seeds a run takes that was told nothing: about a second's worth.
+const SEEDS: u64 = 1_000;
+
 fn main() -> anyhow::Result<ExitCode> {
     let arguments = Arguments::parse();
-    let single = arguments
-        .seed
-        .filter(|_| !std::env::args().any(|given| given.starts_with("--seeds")));
-    let code = match single {
-        Some(seed) => one(seed, arguments.json)?,
-        None => many(arguments.seed.unwrap_or(1), arguments.seeds, arguments.json)?,
+    let code = match (arguments.seed, arguments.seeds) {
+        (Some(seed), None) => one(seed, arguments.json)?,
+        (base, count) => many(base.unwrap_or(1), count.unwrap_or(SEEDS), arguments.json)?,
     };
     Ok(code)
 }
