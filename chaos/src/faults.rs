@@ -80,6 +80,14 @@ pub async fn misbehave(processor: &str, what: &str, how: &Value) -> Result<(), E
     put(processor, &format!("/behaviour/{what}"), how.to_string()).await
 }
 
+/// Switches a planted bug on in the process whose admin port is at `admin`; an empty name, all off.
+///
+/// # Errors
+/// When the process does not answer or holds no bugs.
+pub async fn plant(admin: &str, bug: &str) -> Result<(), Error> {
+    put(admin, "/planted-bug", bug.to_owned()).await
+}
+
 /// Makes the card processor behave again.
 ///
 /// # Errors

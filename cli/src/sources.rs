@@ -4,7 +4,6 @@ use std::path::Path;
 
 use anyhow::{Context as _, anyhow};
 use brewline_chaos::evidence::Sources;
-use brewline_chaos::history::History;
 use brewline_kernel::Timestamp;
 use brewline_postgres::Pool;
 
@@ -27,23 +26,17 @@ pub struct Scope<'a> {
 /// The evidence of the stack behind `endpoints`.
 ///
 /// # Errors
-/// When an address is missing or the journal cannot be read.
+/// When an address is missing.
 pub fn of(endpoints: &Endpoints, scope: &Scope<'_>) -> anyhow::Result<Sources> {
     let mut databases = std::collections::BTreeMap::new();
     for service in SERVICES {
         databases.insert(service, database(endpoints, service)?);
     }
-    let history = match scope.journal {
-        Some(path) => Some(
-            History::read(path).with_context(|| format!("read the journal {}", path.display()))?,
-        ),
-        None => None,
-    };
     Ok(Sources {
         databases,
         kafka: kafka(endpoints),
         processor: processor(endpoints)?,
-        history,
+        journal: scope.journal.map(Path::to_owned),
         since: scope.since,
         healing_promised: scope.healing_promised,
     })

@@ -53,7 +53,7 @@ impl World {
             messaging: messaging.collect(),
             slots_after: slots.collect(),
             log: Ok(self.log_records()),
-            history: Some(History::of(&self.journal)),
+            history: Some(Ok(History::of(&self.journal))),
             healing_promised: true,
         }
     }

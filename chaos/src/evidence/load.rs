@@ -1,4 +1,5 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use brewline_kernel::Timestamp;
@@ -18,8 +19,8 @@ pub struct Sources {
     pub kafka: brewline_kafka::Config,
     /// The card processor, `http://host:port`.
     pub processor: String,
-    /// What clients wrote down.
-    pub history: Option<History>,
+    /// Where clients wrote down what they asked for and were told.
+    pub journal: Option<PathBuf>,
     /// Orders placed before this instant are left out.
     pub since: Timestamp,
     /// Whether healing was promised: a parked saga is then a failure.
@@ -50,6 +51,11 @@ pub async fn collect(sources: Sources) -> Evidence {
         second_look(&sources, &mut tables, log).await;
     }
     let after = read(&sources, "order", async |db| orders::marks(db, since).await).await;
+    // The journal is read after the tables: a request is written down before it is sent, so the
+    // journal then knows of every order in them.
+    let history = sources.journal.as_deref().map(|path| {
+        History::read(path).map_err(|error| format!("journal {}: {error}", path.display()))
+    });
     let mut slots_after = BTreeMap::new();
     for service in sources.databases.keys().copied() {
         slots_after.insert(service, read(&sources, service, messaging::slots).await);
@@ -67,7 +73,7 @@ pub async fn collect(sources: Sources) -> Evidence {
         messaging: tables,
         slots_after,
         log,
-        history: sources.history,
+        history,
         healing_promised: sources.healing_promised,
     }
 }

@@ -57,7 +57,7 @@ pub struct Evidence {
     /// Every record of every event topic, in the order of the log by partition.
     pub log: Result<Vec<LogRecord>, String>,
     /// What clients wrote down, where a journal was given.
-    pub history: Option<History>,
+    pub history: Option<Result<History, String>>,
     /// Whether healing was promised: a parked saga is then a failure.
     pub healing_promised: bool,
 }
@@ -94,11 +94,14 @@ impl Evidence {
             .collect()
     }
 
-    /// Whether an order with this id was placed late enough to be looked at. The id and `placed_at` are
-    /// made by two clocks: within a second of the cut nothing is demanded.
+    /// Whether an order with this id was placed after the cut and before reading began. The id and the
+    /// clock of the database differ a little: within a second of either end nothing is demanded.
     #[must_use]
     pub fn in_scope(&self, order: Uuid) -> bool {
-        born_ms(order) >= self.since.as_millis().saturating_add(1_000)
+        let margin = 1_000;
+        let born = born_ms(order);
+        let since = self.since.as_millis().saturating_add(margin);
+        (since..self.now.as_millis().saturating_sub(margin)).contains(&born)
     }
 }
 

@@ -12,6 +12,7 @@ pub(super) fn no_acknowledged_order_lost(all: &Evidence, mut judge: Judge) -> Fi
     let Some(history) = &all.history else {
         return judge.not_judged("no client journal was given");
     };
+    let history = evidence!(judge, *history);
     let orders = evidence!(judge, all.orders);
     let by_key = orders_by_key(orders);
     for (key, story) in &history.placed {
@@ -41,6 +42,7 @@ pub(super) fn no_phantom_order(all: &Evidence, mut judge: Judge) -> Finding {
     let Some(history) = &all.history else {
         return judge.not_judged("no client journal was given");
     };
+    let history = evidence!(judge, *history);
     let orders = evidence!(judge, all.orders);
     let asked: BTreeSet<Uuid> = orders
         .keys
@@ -85,6 +87,7 @@ pub(super) fn one_key_one_order(all: &Evidence, mut judge: Judge) -> Finding {
         }
     }
     if let Some(history) = &all.history {
+        let history = evidence!(judge, *history);
         answers_agree(history, &mut judge);
     }
     judge.finish()

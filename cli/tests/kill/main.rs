@@ -63,7 +63,7 @@ fn names() -> Vec<String> {
         .into_iter()
         .map(|scenario| scenario.name.to_owned());
     faults
-        .chain(planted::ALL.iter().map(planted::Planted::name))
+        .chain(planted::ALL.iter().map(Planted::name))
         .collect()
 }
 
