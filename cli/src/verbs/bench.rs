@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use brewline_chaos::history::Journal;
-use brewline_chaos::workload::{self, Load, Mix, Placed};
+use brewline_chaos::workload::{self, Load, Mix, Placed, Shop};
 use brewline_kernel::system::SystemClock;
 use brewline_kernel::{Clock as _, Timestamp};
 use brewline_postgres::Pool;
@@ -77,6 +77,21 @@ struct Run {
 /// # Errors
 /// When no stack runs or the set-up fails.
 pub async fn run(arguments: Arguments, stack: &Stack) -> anyhow::Result<ExitCode> {
+    let run = measured(&arguments, stack).await?;
+    let report = report::Report::of(&run);
+    if arguments.json {
+        terminal::say_json(&report)?;
+    } else {
+        report.print();
+    }
+    Ok(if report.as_planned() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+async fn measured(arguments: &Arguments, stack: &Stack) -> anyhow::Result<Run> {
     let endpoints = stack.endpoints()?;
     let mut progress = terminal::Progress::default();
     progress.show("measuring this machine's batched commits");
@@ -90,49 +105,29 @@ pub async fn run(arguments: Arguments, stack: &Stack) -> anyhow::Result<ExitCode
     progress.show("opening a shop of its own");
     let name = format!("{:x}", SystemClock.now().as_millis());
     let shop = shop::open(&stack.gateway()?, &name, arguments.stock).await?;
+    let stores = shop.stores.clone();
     let databases = databases(&endpoints)?;
-    let load = |seconds: u64, seed: u64| -> anyhow::Result<Load> {
-        Ok(Load {
-            gateway: stack.gateway()?,
-            shop: shop.clone(),
-            mix: Mix::default(),
-            rate: (!arguments.max).then_some(arguments.rate),
-            duration: Duration::from_secs(seconds),
-            connections: arguments.connections,
-            timeout: TIMEOUT,
-            insist: Duration::ZERO,
-            seed,
-            journal: arguments
-                .journal
-                .as_deref()
-                .map(Journal::open)
-                .transpose()?,
-        })
-    };
     progress.show(&format!("warming up for {} s", arguments.warm_up));
+    let load = |seconds, seed| arguments.load(stack, shop.clone(), seconds, seed);
     workload::run(
-        load(arguments.warm_up, arguments.seed ^ 0xa5a5)?,
+        load(arguments.warm_up, !arguments.seed)?,
         CancellationToken::new(),
     )
     .await;
     progress.show(&format!("ordering for {} s", arguments.duration));
     let before = machine::sample(&endpoints, &databases).await;
     let began = SystemClock.now();
-    let placed = workload::run(
-        load(arguments.duration, arguments.seed)?,
-        CancellationToken::new(),
-    )
-    .await;
+    let measured = load(arguments.duration, arguments.seed)?;
+    let placed = workload::run(measured, CancellationToken::new()).await;
     let ended_at = SystemClock.now();
     progress.show("waiting until every order is closed");
     let orders = databases.get("order").context("no database of order")?;
-    let lag_after = until_closed(orders, &shop.stores).await?;
+    let lag_after = until_closed(orders, &stores).await?;
     let after = machine::sample(&endpoints, &databases).await;
-    let ended = outcomes::read(orders, &shop.stores, began)
+    let ended = outcomes::read(orders, &stores, began)
         .await
         .context("read the outcomes")?;
-    progress.clear();
-    let run = Run {
+    Ok(Run {
         placed,
         ended,
         began,
@@ -143,18 +138,26 @@ pub async fn run(arguments: Arguments, stack: &Stack) -> anyhow::Result<ExitCode
         reference,
         open_loop_rate: (!arguments.max).then_some(arguments.rate),
         planned_rejections: arguments.stock < 1_000_000,
-    };
-    let report = report::Report::of(&run);
-    if arguments.json {
-        terminal::say_json(&report)?;
-    } else {
-        report.print();
-    }
-    Ok(if report.as_planned() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
     })
+}
+
+// === impl Arguments ===
+
+impl Arguments {
+    fn load(&self, stack: &Stack, shop: Shop, seconds: u64, seed: u64) -> anyhow::Result<Load> {
+        Ok(Load {
+            gateway: stack.gateway()?,
+            shop,
+            mix: Mix::default(),
+            rate: (!self.max).then_some(self.rate),
+            duration: Duration::from_secs(seconds),
+            connections: self.connections,
+            timeout: TIMEOUT,
+            insist: Duration::ZERO,
+            seed,
+            journal: self.journal.as_deref().map(Journal::open).transpose()?,
+        })
+    }
 }
 
 fn databases(endpoints: &Endpoints) -> anyhow::Result<BTreeMap<&'static str, Pool>> {

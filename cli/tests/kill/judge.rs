@@ -13,8 +13,9 @@ use crate::scenarios::Scenario;
 
 /// Everything ordered before healing is closed within this time after it.
 const CLOSED_WITHIN: Duration = Duration::from_secs(60);
-/// For how long orders are placed after healing: healing that breaks the next order is none.
-const AFTERWARDS: Duration = Duration::from_millis(1_500);
+/// How many orders placed after healing must close before it counts: healing that breaks the next
+/// order is none.
+const ORDERS_AFTERWARDS: i64 = 40;
 /// What must be judged after every fault.
 const MUST: [&str; 13] = [
     "I1", "I2", "I3", "I4", "I5", "I6", "I8", "I9", "I10", "I11", "I12", "I14", "I20",
@@ -26,8 +27,14 @@ pub(crate) async fn judged(platform: &Platform, scenario: &Scenario) -> anyhow::
     (scenario.fault)(platform).await.context("do the fault")?;
     platform.all_ready().await.context("heal")?;
     let healed = SystemClock.now();
-    tokio::time::sleep(AFTERWARDS).await;
-    let waited = until_closed(&platform.database("order")?, SystemClock.now()).await?;
+    let orders = platform.database("order")?;
+    platform
+        .until("customers are served again", async || {
+            let closed = closed_since(&orders, healed).await;
+            closed.is_ok_and(|closed| closed >= ORDERS_AFTERWARDS)
+        })
+        .await?;
+    let waited = until_closed(&orders, SystemClock.now()).await?;
     let report = judge(platform, began).await?;
     let recovery = healed.since(began).as_millis();
     Ok(format!(
@@ -56,6 +63,16 @@ async fn open_orders(orders: &Pool, placed_before: Timestamp) -> anyhow::Result<
         .get()
         .await?
         .query_one(sql, &[&SqlInstant(placed_before)])
+        .await?
+        .get(0))
+}
+
+async fn closed_since(orders: &Pool, placed_after: Timestamp) -> anyhow::Result<i64> {
+    let sql = "select count(*) from saga where not open and started_at >= $1";
+    Ok(orders
+        .get()
+        .await?
+        .query_one(sql, &[&SqlInstant(placed_after)])
         .await?
         .get(0))
 }

@@ -58,8 +58,13 @@ fn list() -> ExitCode {
     ExitCode::SUCCESS
 }
 
+/// Whether the long cross product was asked for.
+fn is_long() -> bool {
+    std::env::args().any(|argument| argument == "--all")
+}
+
 fn names() -> Vec<String> {
-    let faults = scenarios::all()
+    let faults = scenarios::all(is_long())
         .into_iter()
         .map(|scenario| scenario.name.to_owned());
     faults
@@ -76,7 +81,7 @@ async fn run(bin_dir: PathBuf, wanted: &[String]) -> ExitCode {
     };
     say(&format!("\nrunning {count} tests"));
     let started = Instant::now();
-    let faults: Vec<Scenario> = scenarios::all()
+    let faults: Vec<Scenario> = scenarios::all(is_long())
         .into_iter()
         .filter(|s| chosen(s.name))
         .collect();

@@ -27,7 +27,7 @@ const PORT_BASE: &str = "18080";
 /// Short leases, sessions and timeouts: a fault then costs seconds.
 const SETTINGS: [&str; 8] = [
     "*:BREWLINE_RELAY_LEASE_MS=2000",
-    "*:BREWLINE_KAFKA_SESSION_TIMEOUT_MS=6000",
+    "*:BREWLINE_KAFKA_SESSION_TIMEOUT_MS=2500",
     "*:BREWLINE_SHUTDOWN_GRACE_MS=3000",
     "payment:BREWLINE_PROCESSOR_TIMEOUT_MS=1000",
     "payment:BREWLINE_PROCESSOR_KEY_LIFETIME_MS=4000",

@@ -51,8 +51,9 @@ const MISBEHAVE_FOR: Duration = Duration::from_secs(3);
 /// How long the processor remembers a key here; the platform's settings say so.
 const KEYS_LIVE_FOR: Duration = Duration::from_secs(4);
 
-/// Every scenario of the short run.
-pub(crate) fn all() -> Vec<Scenario> {
+/// Every scenario: each crash point once, and in the long run at several passes and under answers of
+/// the card processor that get lost.
+pub(crate) fn all(long: bool) -> Vec<Scenario> {
     let mut all = vec![scenario("control-without-fault", |_| {
         Box::pin(async { Ok(()) })
     })];
@@ -75,10 +76,52 @@ pub(crate) fn all() -> Vec<Scenario> {
     all.push(scenario("consumer-frozen-past-its-session", |p| {
         Box::pin(frozen(p, "inventory"))
     }));
+    if long {
+        all.extend(cross_product());
+    }
     all.push(scenario("slow-transaction-holds-a-low-position", |p| {
         Box::pin(slow_transaction(p))
     }));
     all
+}
+
+/// Each crash point at its second, fifth and eleventh pass, with and without lost answers.
+fn cross_product() -> Vec<Scenario> {
+    let mut all = Vec::new();
+    for (service, point) in CRASH_POINTS {
+        for pass in [2, 5, 11] {
+            for lost in [false, true] {
+                let under = if lost { "-under-lost-answers" } else { "" };
+                let name = leak(format!("crash-{service}-at-{point}-pass-{pass}{under}"));
+                let plan = format!("{point}=kill@{pass}");
+                all.push(scenario(name, move |p| {
+                    let plan = plan.clone();
+                    Box::pin(async move { crash_under(p, service, &plan, lost).await })
+                }));
+            }
+        }
+    }
+    all
+}
+
+async fn crash_under(
+    platform: &Platform,
+    service: &str,
+    plan: &str,
+    lost: bool,
+) -> anyhow::Result<()> {
+    let processor = platform.processor()?;
+    if lost {
+        let how = json!({ "mode": "done-then-reset", "share": 0.3 });
+        for what in ["authorise", "capture", "void", "refund"] {
+            faults::misbehave(&processor, what, &how).await?;
+        }
+    }
+    let (admin, pid) = platform.instance(service, 1)?;
+    faults::arm(&admin, plan).await?;
+    let crashed = platform.reborn(service, 1, pid).await;
+    faults::behave(&processor).await?;
+    crashed.with_context(|| format!("{plan} never bit"))
 }
 
 fn processor_scenarios() -> Vec<Scenario> {
@@ -143,19 +186,21 @@ fn processor_scenarios() -> Vec<Scenario> {
             })
         })
         .collect();
-    // Answers are lost for longer than the processor remembers keys: to repeat the request would
-    // charge twice, so only a look by reference may tell.
     all.push(scenario("processor-forgets-keys", |p| {
-        Box::pin(async move {
-            let processor = p.processor()?;
-            let lost = json!({ "mode": "done-then-hang", "share": 0.6 });
-            faults::misbehave(&processor, "authorise", &lost).await?;
-            faults::misbehave(&processor, "capture", &lost).await?;
-            tokio::time::sleep(KEYS_LIVE_FOR + MISBEHAVE_FOR).await;
-            Ok(faults::behave(&processor).await?)
-        })
+        Box::pin(forget_keys(p))
     }));
     all
+}
+
+/// Answers are lost for longer than the processor remembers keys: to repeat a request would charge
+/// twice, so only a look by reference may tell.
+async fn forget_keys(platform: &Platform) -> anyhow::Result<()> {
+    let processor = platform.processor()?;
+    let lost = json!({ "mode": "done-then-hang", "share": 0.6 });
+    faults::misbehave(&processor, "authorise", &lost).await?;
+    faults::misbehave(&processor, "capture", &lost).await?;
+    tokio::time::sleep(KEYS_LIVE_FOR + MISBEHAVE_FOR).await;
+    Ok(faults::behave(&processor).await?)
 }
 
 fn scenario<F>(name: &'static str, fault: F) -> Scenario

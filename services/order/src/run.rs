@@ -155,7 +155,7 @@ impl Consumers<'_> {
             progress: Progress::new(move || heartbeat.beat()),
             monitor: self.monitor.clone(),
         };
-        let (settings, shutdown) = (self.config.consumer.clone(), self.context.shutdown());
+        let (settings, shutdown) = (self.config.consumer, self.context.shutdown());
         let work = consume(connections, spec, settings, handler, shutdown);
         self.context
             .spawn(spec.name, async { work.await.context("consume events") });

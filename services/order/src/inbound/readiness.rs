@@ -64,7 +64,7 @@ async fn assigned(monitor: &Monitor) {
     loop {
         let owned = monitor.owned();
         let owns = |name: &&str| owned.keys().any(|place| place.consumer == **name);
-        if consumers.iter().all(|name| owns(name)) {
+        if consumers.iter().all(owns) {
             return;
         }
         tokio::time::sleep(CHECK).await;
