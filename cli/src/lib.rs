@@ -2,9 +2,9 @@
 //!
 //! `stack` starts and keeps processes; each file in `verbs` is one verb of the command line.
 
-pub mod shop;
 pub mod bench;
 pub mod decode;
+pub mod shop;
 pub mod sources;
 pub mod stack;
 pub mod terminal;
