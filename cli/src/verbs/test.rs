@@ -123,7 +123,7 @@ fn steps(arguments: &Arguments) -> Vec<Step> {
         ));
         steps.push(Step::cargo(
             "documentation",
-            "doc --workspace --no-deps --quiet",
+            "doc --workspace --no-deps --document-private-items --quiet",
         ));
     }
     let tests = "test --workspace --features fault-injection --no-fail-fast";
