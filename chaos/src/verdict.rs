@@ -63,7 +63,7 @@ pub struct Judge {
 }
 
 /// The most violations listed for one invariant; the rest are counted in a note.
-const VIOLATIONS_MAX: usize = 100;
+const VIOLATIONS_MAX: usize = 10_000;
 
 // === impl Report ===
 

@@ -5,7 +5,7 @@
 //! code that runs in production. What is written anew here is what a pure core has no opinion about:
 //! time, transport, transactions, processes, and everything that goes wrong with them.
 //!
-//! A [`run`] has a storm, in which things break, and a calm, in which nothing does and everything must
+//! A [`run()`] has a storm, in which things break, and a calm, in which nothing does and everything must
 //! come to its end. Then the checkers of `brewline-chaos` judge, the same as on live servers.
 //!
 //! - [`world`]: the clock and the queue; [`process`]: a replica and what can happen to it.

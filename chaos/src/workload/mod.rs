@@ -143,6 +143,11 @@ async fn serve(
         if let Some(order) = result.order {
             latest.set(order);
             if planned.cancel {
+                // Half of them change their minds at once, half only once the order is confirmed.
+                if planned.digest.is_multiple_of(2) {
+                    let path = format!("/v1/orders/{order}?until=settled");
+                    follow_up(&mut client, Method::GET, &path).await;
+                }
                 follow_up(
                     &mut client,
                     Method::POST,

@@ -25,6 +25,8 @@ pub(crate) enum Bait {
     LostAnswers(&'static str),
     /// The service dies between the log's acknowledgement and its mark.
     RelayCrash,
+    /// Customers that were not answered and ask again under the same key.
+    Retries,
     /// The service is killed while it relays.
     Kill,
     /// The outbox has gaps that fill late.
@@ -64,7 +66,7 @@ pub(crate) const ALL: &[Planted] = &[
     bug("forget-reverse", "order", Bait::Orders, "I5"),
     bug("forget-release", "inventory", Bait::Orders, "I4"),
     bug("release-twice", "inventory", Bait::Orders, "I4"),
-    bug("idempotency-ignores-key", "order", Bait::Kill, "I14"),
+    bug("idempotency-ignores-key", "order", Bait::Retries, "I14"),
     bug("phantom-order", "order", Bait::Orders, "I2"),
     bug("lose-acked-order", "order", Bait::Orders, "I1"),
     bug("saga-skips-state", "order", Bait::Orders, "I9"),
@@ -73,7 +75,7 @@ pub(crate) const ALL: &[Planted] = &[
         "consumer-ignores-inbox",
         "inventory",
         Bait::RelayCrash,
-        "I11",
+        "I12",
     ),
     bug("consumer-skips-offset", "inventory", Bait::Orders, "I12"),
     bug("relay-marks-before-ack", "order", Bait::Kill, "I10"),
@@ -152,6 +154,12 @@ async fn bait(platform: &Platform, planted: &Planted) -> anyhow::Result<()> {
         Bait::RelayCrash => {
             // Duplicates come from the other side: order's relay sends again what it has sent.
             crash(platform, "order", "relay.acked-before-mark=kill").await
+        }
+        Bait::Retries => {
+            for _ in 0..3 {
+                crash(platform, "gateway", "gateway.answered-before-reply=kill@5").await?;
+            }
+            Ok(())
         }
         Bait::Kill => {
             crash(platform, planted.service, "relay.read-before-send=kill@3").await?;

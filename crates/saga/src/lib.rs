@@ -8,7 +8,7 @@
 //! * [`executor`]: the calls it wants made, batched by arrival. A state machine without I/O. Its queue
 //!   lives in memory and may be lost or full at any time, because each call is also a due row.
 //! * [`driver`]: the loops around them that do what they are told.
-//! * [`testing`](crate::testing) (feature `testing`): three proofs that every saga must pass.
+//! * `testing` (feature of the same name): three proofs that every saga must pass.
 
 pub mod driver;
 pub mod executor;

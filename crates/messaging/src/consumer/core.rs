@@ -1,6 +1,6 @@
 //! What a consumer decides: what to put into the next transaction, and what to do when that
 //! transaction is refused, cannot be reached, or meets a record it chokes on. No I/O, no clock: time
-//! comes in as the time since the consumer started. [`super::driver`] does what it is told.
+//! comes in as the time since the consumer started. The driver does what it is told.
 //!
 //! * A partition's position lives in the database. Owning it means holding the row's *epoch*; whoever
 //!   claims the partition next raises it, and the old owner's transaction then updates no row.

@@ -1,5 +1,5 @@
 //! What a relay decides for one slot: which rows to read, which to send, how far the watermark may
-//! go. No I/O, no clock; [`super::driver`] does what it is told, and so can a simulator.
+//! go. No I/O, no clock; the driver does what it is told, and so can a simulator.
 //!
 //! Positions are drawn inside transactions that commit later, in any order, or never. So a read may
 //! show position 7 while 5 is missing, and nobody can tell by looking whether 5 will still appear.

@@ -1,4 +1,4 @@
-//! The checkout saga: parameters, the table of steps and compensations, and [`react`].
+//! The checkout saga: parameters, the table of steps and compensations, and [`react()`].
 //!
 //! ```text
 //! reserving ──► authorising ──►│ completing ──► completed

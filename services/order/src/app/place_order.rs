@@ -2,7 +2,7 @@
 //!
 //! Orders are placed in batches that form by themselves. A request waits in a bounded queue; a worker
 //! takes whatever has gathered while its last transaction was being committed and makes one
-//! transaction of it (see [`batch`]). An idle service places a batch of one without any delay, a busy
+//! transaction of it (see `batch`). An idle service places a batch of one without any delay, a busy
 //! one shares each commit among many.
 //!
 //! The work belongs to the worker, not to the caller: a client that goes away takes nothing back.
