@@ -182,7 +182,7 @@ fn stock_samples() -> Vec<Sample> {
 
 fn payment_samples() -> Vec<Sample> {
     use payment::v1 as p;
-    let (order_id, authorisation_id) = (ORDER.to_owned(), "auth-1".to_owned());
+    let order_id = ORDER.to_owned();
     macro_rules! event {
         ($name:ident { $field:ident : $value:expr }) => {
             sample(
@@ -195,20 +195,23 @@ fn payment_samples() -> Vec<Sample> {
             )
         };
     }
+    let last = "auth-1".to_owned();
     vec![
         event!(PaymentAuthorised {
-            authorisation_id: authorisation_id.clone()
+            authorisation_id: last.clone()
         }),
         event!(PaymentDeclined {
             decline_code: "card-declined".to_owned()
         }),
         event!(PaymentCaptured {
-            authorisation_id: authorisation_id.clone()
+            authorisation_id: last.clone()
         }),
         event!(PaymentVoided {
-            authorisation_id: authorisation_id.clone()
+            authorisation_id: last.clone()
         }),
-        event!(PaymentRefunded { authorisation_id }),
+        event!(PaymentRefunded {
+            authorisation_id: last
+        }),
     ]
 }
 
