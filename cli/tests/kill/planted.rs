@@ -23,8 +23,6 @@ pub(crate) enum Bait {
     Orders,
     /// Answers of the card processor to this kind of request that get lost.
     LostAnswers(&'static str),
-    /// The service is killed while it relays.
-    Kill,
 }
 
 /// A planted bug, where it lives, and who must catch it.
@@ -66,7 +64,6 @@ pub(crate) const ALL: &[Planted] = &[
     bug("saga-skips-state", "order", Bait::Orders, "I9"),
     bug("ledger-off-by-one", "inventory", Bait::Orders, "I3"),
     bug("consumer-skips-offset", "inventory", Bait::Orders, "I12"),
-    bug("relay-forgets-its-epoch", "order", Bait::Kill, "I20"),
 ];
 
 const fn bug(
@@ -131,17 +128,7 @@ async fn bait(platform: &Platform, planted: &Planted) -> anyhow::Result<()> {
             let how = json!({ "mode": "done-then-reset", "share": 0.5 });
             Ok(faults::misbehave(&platform.processor()?, what, &how).await?)
         }
-        Bait::Kill => {
-            crash(platform, planted.service, "relay.read-before-send=kill@3").await?;
-            plant(platform, planted, planted.bug).await
-        }
     }
-}
-
-async fn crash(platform: &Platform, service: &str, plan: &str) -> anyhow::Result<()> {
-    let (admin, pid) = platform.instance(service, 1)?;
-    faults::arm(&admin, plan).await?;
-    platform.reborn(service, 1, pid).await
 }
 
 /// The violations of one invariant, as sentences.
