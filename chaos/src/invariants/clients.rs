@@ -89,6 +89,7 @@ pub(super) fn one_key_one_order(all: &Evidence, mut judge: Judge) -> Finding {
     if let Some(history) = &all.history {
         let history = evidence!(judge, *history);
         answers_agree(history, &mut judge);
+        answers_are_on_record(all, history, orders, &mut judge);
     }
     judge.finish()
 }
@@ -106,6 +107,22 @@ fn answers_agree(history: &History, judge: &mut Judge) {
         if accepted_bodies(story).len() > 1 {
             let some = orders.first().copied();
             judge.violation(some, format!("key {key} was accepted with two bodies"));
+        }
+    }
+}
+
+/// An answer that was given stands under its very key: a repeat would otherwise be a new order.
+fn answers_are_on_record(all: &Evidence, history: &History, orders: &Orders, judge: &mut Judge) {
+    let by_key = orders_by_key(orders);
+    for (key, story) in &history.placed {
+        let on_record = by_key.get(key.as_str()).map_or(&[][..], Vec::as_slice);
+        for (_, order) in &story.accepted {
+            if all.in_scope(*order) && !on_record.contains(order) {
+                judge.violation(
+                    Some(*order),
+                    format!("answered under key {key}, not on record under it"),
+                );
+            }
         }
     }
 }

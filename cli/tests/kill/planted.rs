@@ -59,6 +59,7 @@ pub(crate) const ALL: &[Planted] = &[
     bug("forget-reverse", "order", Bait::Orders, "I5"),
     bug("forget-release", "inventory", Bait::Orders, "I4"),
     bug("release-twice", "inventory", Bait::Orders, "I4"),
+    bug("idempotency-ignores-key", "order", Bait::Orders, "I14"),
     bug("phantom-order", "order", Bait::Orders, "I2"),
     bug("lose-acked-order", "order", Bait::Orders, "I1"),
     bug("saga-skips-state", "order", Bait::Orders, "I9"),
