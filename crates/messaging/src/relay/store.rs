@@ -47,7 +47,8 @@ const CLAIM: &str = "
 
 const EXISTS: &str = "select exists (select from relay_slot where slot = $1)";
 
-// One statement is one snapshot, and it answers with `xmin` also when there are no rows.
+// One statement is one snapshot, and it answers with `xmin` also when there are no rows. The ranges
+// are looked up one by one: their limit keeps the planner from walking the whole table for a join.
 const READ: &str = "
     with snapshot as materialized (
         select pg_snapshot_xmin(pg_current_snapshot())::text::bigint as xmin
@@ -66,9 +67,12 @@ const READ: &str = "
             select o.position, o.id, o.topic, o.aggregate_id, o.version, o.type, o.payload,
                    o.occurred_at, o.correlation_id, o.causation_id, o.traceparent, o.headers
             from unnest($3::bigint[], $4::bigint[]) as gap(first, last)
-            join outbox_record o on o.slot = $1 and o.position between gap.first and gap.last
-            order by o.position
-            limit $5
+            cross join lateral (
+                select r.* from outbox_record r
+                where r.slot = $1 and r.position between gap.first and gap.last
+                order by r.position
+                limit $5
+            ) o
         )
         order by 1
         limit $5
