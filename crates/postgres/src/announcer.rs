@@ -4,12 +4,16 @@
 //! until after it is on the disk, so that of the transactions that notify only one at a time commits.
 //! Sent by itself it writes nothing and holds that lock for a moment. What is lost by it: a process
 //! that dies in between tells nobody, which is why whoever listens polls as well.
+//!
+//! Most hints are for the process that sends them: the relay of what it wrote. Such a one is an
+//! [`Ear`], told without the database.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use deadpool_postgres::PoolError;
+use tokio::sync::Notify;
 
 const NOTIFY: &str = "select pg_notify(channel, payload)
     from unnest($1::text[], $2::text[]) as hint (channel, payload)";
@@ -27,8 +31,15 @@ pub(crate) struct Announcer {
 /// A channel and a payload.
 pub(crate) type Hint = (&'static str, String);
 
+/// Hears one channel's payload within this process until dropped. Nobody else is told meanwhile.
+pub struct Ear {
+    announcer: Arc<Announcer>,
+    hint: Hint,
+}
+
 #[derive(Default)]
 struct State {
+    ears: BTreeMap<Hint, Arc<Notify>>,
     pending: BTreeSet<Hint>,
     sending: bool,
 }
@@ -54,13 +65,22 @@ impl Announcer {
             return;
         }
         let mut state = self.state();
-        state.pending.extend(hints);
-        if std::mem::replace(&mut state.sending, true) {
+        state.take_in(hints);
+        if state.pending.is_empty() || std::mem::replace(&mut state.sending, true) {
             return;
         }
         drop(state);
         let announcer = Arc::clone(self);
         tokio::spawn(async move { announcer.send_all().await });
+    }
+
+    /// Wakes `wake` instead of notifying.
+    pub(crate) fn hear(self: &Arc<Self>, hint: Hint, wake: Arc<Notify>) -> Ear {
+        self.state().ears.insert(hint.clone(), wake);
+        Ear {
+            announcer: Arc::clone(self),
+            hint,
+        }
     }
 
     pub(crate) fn close(&self) {
@@ -95,5 +115,34 @@ impl Announcer {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl State ===
+
+impl State {
+    fn take_in(&mut self, hints: Vec<Hint>) {
+        for hint in hints {
+            match self.ears.get(&hint) {
+                Some(wake) => wake.notify_one(),
+                None => drop(self.pending.insert(hint)),
+            }
+        }
+    }
+}
+
+// === impl Ear ===
+
+impl Drop for Ear {
+    fn drop(&mut self) {
+        self.announcer.state().ears.remove(&self.hint);
+    }
+}
+
+impl std::fmt::Debug for Ear {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ear")
+            .field("hint", &self.hint)
+            .finish_non_exhaustive()
     }
 }

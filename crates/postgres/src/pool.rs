@@ -5,11 +5,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use deadpool_postgres::{Manager, ManagerConfig, Object, PoolError, RecyclingMethod};
+use tokio::sync::Notify;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{NoTls, Row};
 
-use crate::announcer::Announcer;
-use crate::{Config, Error, Transaction};
+use crate::announcer::{Announcer, Ear};
+use crate::{Config, Error, Pace, Transaction};
 
 /// A bounded set of connections to one database. Cloning shares it.
 #[derive(Clone)]
@@ -19,6 +20,7 @@ pub struct Pool {
     announcer: Arc<Announcer>,
     acquire_timeout: Duration,
     answer_timeout: Duration,
+    batch_interval: Duration,
 }
 
 /// One connection, lent by the pool; it goes back when dropped, unless it turned out broken.
@@ -46,7 +48,14 @@ impl Pool {
             announcer: Arc::new(Announcer::new(native(config, 1))),
             acquire_timeout: config.acquire_timeout,
             answer_timeout: config.answer_timeout,
+            batch_interval: config.batch_interval,
         }
+    }
+
+    /// The pace for one loop that makes batches of transactions.
+    #[must_use]
+    pub const fn pace(&self) -> Pace {
+        Pace::new(self.batch_interval)
     }
 
     /// Lends a connection, waiting a bounded time for a free one.
@@ -69,6 +78,14 @@ impl Pool {
                 answer_timeout: self.answer_timeout,
             },
         })
+    }
+
+    /// Has this process's own hints of `payload` on `channel` wake `wake` at their commit, instead of
+    /// notifying: for the one who is listening anyway. Other processes' hints come by
+    /// [`crate::Listener`] as before.
+    #[must_use]
+    pub fn hear(&self, channel: &'static str, payload: String, wake: Arc<Notify>) -> Ear {
+        self.announcer.hear((channel, payload), wake)
     }
 
     /// Whether the database takes writes, for readiness: `select 1` is green on a standby too.

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use brewline_kernel::system::random;
+use brewline_postgres::Pace;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -59,35 +60,52 @@ struct Shared<K, C> {
 /// How long to wait after a failure of the database, at most; drawn anew each time.
 const FAILURE_PAUSE_MAX_MS: u64 = 1_000;
 
-/// Sends what is handed over through `handle` until `shutdown`; batches that are away are waited for.
+/// Sends what is handed over through `handle` at its `pace` until `shutdown`; batches that are away are waited for.
 ///
 /// # Errors
 /// When a batch panicked: a bug, after which the process had better start anew.
 pub async fn send_calls<P: Performer>(
     performer: Arc<P>,
     handle: Handle<P::Kind, P::Call>,
+    mut pace: Pace,
     shutdown: CancellationToken,
 ) -> Result<(), Panicked> {
     let mut away = JoinSet::new();
     loop {
-        while let Some(Batch { kind, calls }) = handle.next_batch() {
-            let performer = Arc::clone(&performer);
-            away.spawn(async move {
-                performer.perform(kind, calls).await;
-                kind
-            });
+        let ready = pace.is_ready();
+        if ready && send_waiting(&performer, &handle, &mut away) {
+            pace.begin();
         }
         tokio::select! {
             biased;
             () = shutdown.cancelled() => break,
             Some(ended) = away.join_next() => handle.ended(ended.map_err(|_| Panicked)?),
             () = handle.0.arrived.notified() => {}
+            () = pace.ready(), if !ready && handle.waiting() > 0 => {}
         }
     }
     while let Some(ended) = away.join_next().await {
         handle.ended(ended.map_err(|_| Panicked)?);
     }
     Ok(())
+}
+
+/// Sends all that may go; says whether there was any.
+fn send_waiting<P: Performer>(
+    performer: &Arc<P>,
+    handle: &Handle<P::Kind, P::Call>,
+    away: &mut JoinSet<P::Kind>,
+) -> bool {
+    let mut sent = false;
+    while let Some(Batch { kind, calls }) = handle.next_batch() {
+        sent = true;
+        let performer = Arc::clone(performer);
+        away.spawn(async move {
+            performer.perform(kind, calls).await;
+            kind
+        });
+    }
+    sent
 }
 
 /// Fires due timers until `shutdown`. `beat` is called each time round.

@@ -42,6 +42,14 @@ const DRAIN_DELAY_MS: Variable = Variable {
            of it first. 0 suits one machine; in a cluster the chart sets it.",
 };
 
+const WORKER_THREADS: Variable = Variable {
+    name: "BREWLINE_WORKER_THREADS",
+    default: Some("1"),
+    help: "Threads that run the service's tasks. 1: work is batched, so a replica is seldom short of \
+           it, and each further thread costs a wake-up wherever tasks hand something on (a third more \
+           processor time at 300 orders a second). More replicas, or more threads, on larger machines.",
+};
+
 /// The exit code for settings that cannot be used (`EX_USAGE` of sysexits.h).
 const EXIT_USAGE: u8 = 64;
 
@@ -52,6 +60,7 @@ struct Settings {
     admin_listen: SocketAddr,
     grace: Duration,
     drain_delay: Duration,
+    worker_threads: usize,
 }
 
 /// Runs a service: settings, log, admin port, signals, the service itself, drain.
@@ -89,12 +98,14 @@ impl Settings {
         let admin_listen = env.read(&ADMIN_LISTEN);
         let grace = env.millis(&SHUTDOWN_GRACE_MS);
         let drain_delay = env.millis(&DRAIN_DELAY_MS);
+        let worker_threads = env.read(&WORKER_THREADS);
         Some(Self {
             instance: instance?,
             log: log?,
             admin_listen: admin_listen?,
             grace: grace?,
             drain_delay: drain_delay?,
+            worker_threads: worker_threads?,
         })
     }
 }
@@ -105,10 +116,7 @@ fn start<C>(
     config: C,
     run: impl AsyncFnOnce(C, Context) -> anyhow::Result<()>,
 ) -> anyhow::Result<ExitCode> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .context("start runtime")?;
+    let runtime = runtime(settings.worker_threads).context("start runtime")?;
     let instance = match settings.instance.as_str() {
         "" => format!("{service}-{}", std::process::id()),
         given => given.to_owned(),
@@ -120,6 +128,17 @@ fn start<C>(
     // Blocking threads (a broker's client in the middle of a call) must not hold up the end.
     runtime.shutdown_timeout(Duration::from_secs(1));
     code
+}
+
+fn runtime(worker_threads: usize) -> std::io::Result<tokio::runtime::Runtime> {
+    let mut builder = match worker_threads {
+        0 | 1 => tokio::runtime::Builder::new_current_thread(),
+        _ => tokio::runtime::Builder::new_multi_thread(),
+    };
+    if worker_threads > 1 {
+        builder.worker_threads(worker_threads);
+    }
+    builder.enable_all().build()
 }
 
 async fn serve(

@@ -17,3 +17,8 @@ pub mod status;
 pub use boot::main;
 pub use context::Context;
 pub use health::{Gate, Health, Heartbeat};
+
+// Every request and every batch makes and drops many small values; glibc's allocator spent a
+// twentieth of all processor time on them.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -36,7 +36,7 @@ pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
     make_schema(&context, &config)
         .await
         .context("migrate database")?;
-    let pool = Pool::new(&config.postgres.clone().index_lookups());
+    let pool = Pool::new(&config.postgres);
     let parts = Parts::new(pool, Outbox::new(config.relay.slots), &config.checkout);
     watch_database(&context, &parts.pool);
     start_relay(&context, &config, &parts);

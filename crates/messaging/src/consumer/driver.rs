@@ -7,6 +7,7 @@ use brewline_failpoint as failpoint;
 use brewline_kafka as kafka;
 use brewline_kafka::{Input, Received, Subscription, TopicPartition};
 use brewline_kernel::system;
+use brewline_postgres::Pace;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -40,6 +41,7 @@ pub(super) struct Worker<H> {
     pub(super) silenced: BTreeSet<TopicPartition>,
     /// Some subject may be waiting for a missing version.
     pub(super) waiting: bool,
+    pub(super) pace: Pace,
 }
 
 // === impl Worker ===
@@ -75,13 +77,35 @@ impl<H: Handler> Worker<H> {
         if self.ticked_at.elapsed() >= TICK {
             self.tick().await;
         }
+        if !self.pace.is_ready() && self.core.has_room() {
+            return self.gather().await;
+        }
         match self.core.next(self.now()) {
             Task::Claim(places) => self.claim(places).await,
             Task::Apply(batch) => {
+                self.pace.begin();
                 self.apply(batch).await;
+                self.pace.end();
                 Ok(())
             }
             Task::Wait(until) => self.wait(until).await,
+        }
+    }
+
+    /// Takes what comes until the next batch may begin.
+    async fn gather(&mut self) -> Result<(), Error> {
+        tokio::select! {
+            biased;
+            () = self.shutdown.cancelled() => Ok(()),
+            () = self.pace.ready() => Ok(()),
+            input = self.inputs.recv() => self.input(input),
+        }
+    }
+
+    fn input(&mut self, input: Option<Input>) -> Result<(), Error> {
+        match input {
+            Some(input) => self.take(input),
+            None => Err(kafka::Error::Closed.into()),
         }
     }
 
@@ -92,10 +116,7 @@ impl<H: Handler> Worker<H> {
         tokio::select! {
             biased;
             () = self.shutdown.cancelled() => Ok(()),
-            input = self.inputs.recv(), if has_room => match input {
-                Some(input) => self.take(input),
-                None => Err(kafka::Error::Closed.into()),
-            },
+            input = self.inputs.recv(), if has_room => self.input(input),
             () = tokio::time::sleep(nap) => Ok(()),
         }
     }

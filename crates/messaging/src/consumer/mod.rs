@@ -85,6 +85,7 @@ fn worker<H: Handler>(
     let queue = kafka::Limits::default();
     let (subscription, inputs) =
         Subscription::start(&connections.kafka, spec.name, &topics, queue)?;
+    let pace = connections.pool.pace();
     let applier = Applier {
         store: Store {
             pool: connections.pool,
@@ -112,6 +113,7 @@ fn worker<H: Handler>(
         speaking: BTreeSet::new(),
         silenced: BTreeSet::new(),
         waiting: true,
+        pace,
     })
 }
 

@@ -9,6 +9,7 @@ use brewline_failpoint as failpoint;
 use brewline_kafka as kafka;
 use brewline_kernel::system;
 use brewline_postgres as postgres;
+use brewline_postgres::{Ear, Pace};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use tokio::sync::Notify;
 use tokio::time::timeout;
@@ -19,8 +20,8 @@ use super::lease::Lease;
 use super::store::{Claimed, Store};
 use crate::{Error, OUTAGE_BACKOFF, RelaySettings, signals};
 
-/// While rows keep coming, the watermark is written at most this often: a crash then repeats so much
-/// more, and the database is spared a write a batch.
+/// The watermark is written at most this often: a crash then repeats so much more, and the database is
+/// spared a write a batch.
 const MARK_EVERY: Duration = Duration::from_millis(50);
 /// How often the age of the oldest unsent row is looked up.
 const MEASURE_EVERY: Duration = Duration::from_secs(5);
@@ -47,6 +48,11 @@ struct Holding<'a> {
     acks: FuturesUnordered<Ack>,
     // Something may be there to read.
     look: bool,
+    pace: Pace,
+    // The last read was full: the next one is no small batch.
+    more: bool,
+    // What this process writes wakes the slot without a notification.
+    _ear: Ear,
     outages: u32,
     looked_at: Instant,
     marked_at: Instant,
@@ -143,6 +149,13 @@ impl<'a> Holding<'a> {
             lease: Lease::new(claimed.epoch, slot.settings.lease, asked_at),
             acks: FuturesUnordered::new(),
             look: true,
+            pace: slot.store.pool.pace(),
+            more: false,
+            _ear: slot.store.pool.hear(
+                super::CHANNEL,
+                slot.store.slot.to_string(),
+                Arc::clone(&slot.wake),
+            ),
             outages: 0,
             looked_at: asked_at,
             marked_at: asked_at,
@@ -173,7 +186,7 @@ impl<'a> Holding<'a> {
         }
         self.measure().await?;
         self.look |= self.looked_at.elapsed() >= self.slot.settings.poll;
-        if self.look && self.core.next_read().is_some() {
+        if self.look && self.core.next_read().is_some() && self.may_read() {
             return self.read().await;
         }
         self.wait().await?;
@@ -181,8 +194,7 @@ impl<'a> Holding<'a> {
     }
 
     fn mark_is_due(&self) -> bool {
-        let idle = self.core.is_drained() && !self.look;
-        let due = idle || self.marked_at.elapsed() >= MARK_EVERY;
+        let due = self.marked_at.elapsed() >= MARK_EVERY;
         self.lease.is_renewal_due(Instant::now()) || (due && self.core.next_mark().is_some())
     }
 
@@ -210,15 +222,22 @@ impl<'a> Holding<'a> {
         Ok(true)
     }
 
+    /// Whether it is time for another read, or the last one left rows behind.
+    fn may_read(&self) -> bool {
+        self.more || self.pace.is_ready()
+    }
+
     async fn read(&mut self) -> Result<Option<End>, Error> {
         let Some(read) = self.core.next_read() else {
             return Ok(None);
         };
+        self.pace.begin();
         self.looked_at = Instant::now();
         let seen = self.slot.store.read(&read, self.lease.epoch()).await?;
         self.outages = 0;
         // A full read means that there is more; whatever comes later wakes us.
-        self.look = seen.rows.len() >= read.limit;
+        self.more = seen.rows.len() >= read.limit;
+        self.look = self.more;
         if !seen.rows.is_empty() {
             failpoint::hit("relay.read-before-send");
         }
@@ -233,6 +252,7 @@ impl<'a> Holding<'a> {
         if !self.look {
             self.slot.producer.hurry();
         }
+        self.pace.end();
         Ok(None)
     }
 
@@ -281,10 +301,12 @@ impl<'a> Holding<'a> {
         } else {
             until_look
         };
+        let reading = self.look && self.core.next_read().is_some();
         tokio::select! {
             biased;
             Some((ticket, answer)) = self.acks.next() => self.answered(ticket, answer).await?,
             () = self.slot.wake.notified() => self.look = true,
+            () = self.pace.ready(), if reading => {}
             () = self.slot.shutdown.cancelled() => {}
             () = tokio::time::sleep(nap) => {}
         }

@@ -152,7 +152,9 @@ impl PlaceOrders {
 }
 
 async fn work(parts: Parts, arrivals: &Mutex<mpsc::Receiver<Waiting>>, batch_orders_max: usize) {
+    let mut pace = parts.pool.pace();
     loop {
+        pace.ready().await;
         let mut batch = Vec::new();
         // Held only while taking: the other workers wait here in turn, none takes a part of a batch.
         let taken = arrivals
@@ -164,7 +166,9 @@ async fn work(parts: Parts, arrivals: &Mutex<mpsc::Receiver<Waiting>>, batch_ord
             return;
         }
         signals::PLACE_QUEUED.dec_by(i64::try_from(taken).unwrap_or(i64::MAX));
+        pace.begin();
         batch::place(&parts, batch).await;
+        pace.end();
     }
 }
 

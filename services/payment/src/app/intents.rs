@@ -29,13 +29,17 @@ pub(super) async fn run(
 ) -> anyhow::Result<()> {
     let rows_max = machinery.limits.batch_rows_max;
     let mut arrived = Vec::with_capacity(rows_max);
+    let mut pace = machinery.pool.pace();
     while commanded.recv_many(&mut arrived, rows_max).await > 0 {
+        pace.begin();
         let mut rest = std::mem::take(&mut arrived);
         while !rest.is_empty() {
             let (batch, later) = one_an_order(rest);
             rest = later;
             handle(&machinery, batch, &requests).await;
         }
+        pace.end();
+        pace.ready().await;
     }
     Ok(())
 }

@@ -31,8 +31,12 @@ pub(super) async fn run(
 ) -> anyhow::Result<()> {
     let rows_max = machinery.limits.batch_rows_max;
     let mut arrived = Vec::with_capacity(rows_max);
+    let mut pace = machinery.pool.pace();
     while to_record.recv_many(&mut arrived, rows_max).await > 0 {
+        pace.begin();
         handle(&machinery, std::mem::take(&mut arrived)).await;
+        pace.end();
+        pace.ready().await;
     }
     Ok(())
 }

@@ -41,8 +41,8 @@ impl CallSender {
     /// # Errors
     /// When a batch panicked.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), Panicked> {
-        let handle = self.checkouts.calls.clone();
-        driver::send_calls(Arc::new(self), handle, shutdown).await
+        let (handle, pace) = (self.checkouts.calls.clone(), self.pool.pace());
+        driver::send_calls(Arc::new(self), handle, pace, shutdown).await
     }
 
     async fn write(&self, happenings: Vec<Happening>) -> Result<(), Error> {
