@@ -56,6 +56,18 @@ impl Context {
         self.shutdown.cancelled().await;
     }
 
+    /// Has readiness wait for `ready`, under this name. Once open, that gate stays open.
+    pub fn open_when(&self, name: &'static str, ready: impl Future<Output = ()> + Send + 'static) {
+        let (gate, shutdown) = (self.health.gate(name), self.shutdown());
+        self.spawn(name, async move {
+            tokio::select! {
+                () = shutdown.cancelled() => {}
+                () = ready => gate.open(),
+            }
+            Ok(())
+        });
+    }
+
     /// Runs `work` beside everything else. When it fails or panics the whole process ends, so that
     /// its supervisor starts it anew; shutdown waits for it, bounded.
     pub fn spawn<F>(&self, name: &'static str, work: F)

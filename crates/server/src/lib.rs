@@ -8,6 +8,10 @@ mod admin;
 mod boot;
 pub mod client;
 mod context;
+#[cfg(feature = "events")]
+pub mod database;
+#[cfg(feature = "events")]
+pub mod events;
 pub mod grpc;
 mod health;
 pub mod http;

@@ -45,7 +45,18 @@ const PICTURE: &[(&str, &[&str])] = &[
             "messaging",
         ],
     ),
-    ("server", &["failpoint", "config", "telemetry", "proto"]),
+    (
+        "server",
+        &[
+            "failpoint",
+            "config",
+            "telemetry",
+            "proto",
+            "postgres",
+            "kafka",
+            "messaging",
+        ],
+    ),
     (
         "test-support",
         &["config", "telemetry", "postgres", "kafka", "messaging"],
@@ -269,6 +280,11 @@ fn no_service_knows_another() {
                 "{name} names {driver}"
             );
         }
+        let server = package.dependencies.get("brewline-server");
+        assert!(
+            server.is_none_or(|features| !features.contains("events")),
+            "{name} has no events to start"
+        );
     }
 }
 

@@ -22,6 +22,15 @@ pub(crate) static ADJUSTED: LazyLock<Counter> = LazyLock::new(|| {
     )
 });
 
+/// Reservations that were neither committed nor released within five minutes.
+pub(crate) static RESERVATIONS_OVERDUE: LazyLock<Counter> = LazyLock::new(|| {
+    metrics::register(
+        "brewline_reservations_overdue",
+        "Reservations that lasted for more than five minutes",
+        Counter::default(),
+    )
+});
+
 /// How many reservations one transaction moved.
 pub(crate) static BATCH: LazyLock<Histogram> = LazyLock::new(|| {
     metrics::register(

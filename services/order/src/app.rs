@@ -5,6 +5,7 @@ pub mod cancel_order;
 pub mod catalogue;
 pub mod checkout;
 pub mod customers;
+pub mod forget_keys;
 pub mod place_order;
 pub mod query_orders;
 pub mod waiters;

@@ -17,4 +17,9 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "saga",
         sql: include_str!("../migrations/0003_saga.sql"),
     },
+    Migration {
+        version: 4,
+        name: "housekeeping",
+        sql: include_str!("../migrations/0004_housekeeping.sql"),
+    },
 ];

@@ -40,7 +40,8 @@ const PROCESSOR_KEY_LIFETIME_MS: Variable = Variable {
     name: "BREWLINE_PROCESSOR_KEY_LIFETIME_MS",
     default: Some("86400000"),
     help: "How long the processor remembers a key, in milliseconds. 24 h is what processors promise. \
-           A request older than half of it is looked up before it is repeated.",
+           A request older than half of it is looked up before it is repeated, so a saga that an \
+           outage set aside, which asks every 30 s, needs more than 70000 to be repeated at all.",
 };
 
 const BATCH_ROWS_MAX: Variable = Variable {

@@ -1,10 +1,12 @@
 //! The relay: publishes the outbox, one holder a slot.
 //!
-//! [`core`] decides, `driver` does it, `store` holds the SQL, `lease` says when to stop.
+//! [`core`] decides, `slot` competes for the lease and `holding` does the work while it is held, `store`
+//! holds the SQL, `lease` says when to stop.
 
 pub mod core;
-mod driver;
+mod holding;
 mod lease;
+mod slot;
 mod store;
 
 use std::collections::BTreeMap;
@@ -18,7 +20,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::{Error, RelaySettings, maintenance};
-use driver::Slot;
+use slot::Slot;
 use store::Store;
 
 /// The channel on which writers announce rows; the message is the slot.

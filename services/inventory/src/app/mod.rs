@@ -2,5 +2,6 @@
 
 pub mod adjust_stock;
 pub mod change_catalogue;
+pub mod housekeeping;
 pub(crate) mod planted;
 pub mod settle_orders;

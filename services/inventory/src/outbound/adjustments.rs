@@ -1,7 +1,9 @@
 //! The answers to adjustments, by their callers' keys.
 
+use std::time::Duration;
+
 use brewline_inventory_domain::StockLevel;
-use brewline_postgres::{Error as DatabaseError, Row, ToSql, Transaction};
+use brewline_postgres::{Error as DatabaseError, Pool, Row, ToSql, Transaction};
 use futures_util::try_join;
 
 use super::store::get;
@@ -28,6 +30,16 @@ const FIND: &str = "
 const ANSWER: &str = "
     update adjustment set on_hand = $3, reserved = $4, version = $5
      where principal = $1 and key = $2";
+
+const FORGET: &str = "
+    delete from adjustment where ctid = any (array(
+        select ctid from adjustment
+        where created_at < now() - $1::bigint * interval '1 microsecond'
+        limit $2
+    ))";
+
+/// Rows deleted in one statement, so that no lock is held for long.
+const FORGET_ROWS_MAX: i64 = 10_000;
 
 /// Whose the key is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,4 +122,14 @@ fn is_same(row: &Row, wanted: &Adjustment) -> Result<bool, Error> {
         && get::<&str>(row, "product_id")? == wanted.product.as_str()
         && get::<i64>(row, "delta")? == wanted.delta
         && get::<&str>(row, "reason")? == wanted.reason)
+}
+
+/// Forgets the answers that were given longer than `kept` ago, a bounded number at a time; says how many.
+///
+/// # Errors
+/// When the database fails.
+pub async fn forget_older_than(pool: &Pool, kept: Duration) -> Result<u64, DatabaseError> {
+    let kept = i64::try_from(kept.as_micros()).unwrap_or(i64::MAX);
+    let connection = pool.get().await?;
+    connection.execute(FORGET, &[&kept, &FORGET_ROWS_MAX]).await
 }

@@ -6,7 +6,7 @@ use brewline_inventory_domain::{
     Lines, MovementKind, Reservation, ReservationState, StockAccount, StockLevel,
 };
 use brewline_kernel::{OrderId, ProductId, StoreId, Timestamp};
-use brewline_postgres::{Error as DatabaseError, FromSql, Instant, Row, ToSql, Transaction};
+use brewline_postgres::{Error as DatabaseError, FromSql, Instant, Pool, Row, ToSql, Transaction};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -30,6 +30,11 @@ const LOCK_STOCK: &str = "
       join stock on stock.store_id = wanted.store_id and stock.product_id = wanted.product_id
      order by stock.store_id, stock.product_id
        for update of stock";
+
+const STILL_RESERVED: &str = "
+    select order_id from reservation
+     where order_id >= $1 and order_id < $2 and state = 'reserved'
+     order by order_id limit 1000";
 
 const SAVE_RESERVATIONS: &str = "
     insert into reservation (order_id, store_id, state, version, lines, updated_at)
@@ -132,6 +137,23 @@ pub async fn lock_or_create_stock(
 pub async fn list_stock(tx: &Transaction<'_>, store: &StoreId) -> Result<Vec<StockRow>, LoadError> {
     let rows = tx.query(LIST_STOCK, &[&store.as_str()]).await?;
     rows.iter().map(StockRow::read).collect()
+}
+
+/// The orders with ids in `from..until` that hold stock and have neither taken nor given it back, the
+/// first thousand of them.
+///
+/// # Errors
+/// When the database fails.
+pub async fn still_reserved(
+    pool: &Pool,
+    from: Uuid,
+    until: Uuid,
+) -> Result<Vec<OrderId>, DatabaseError> {
+    let connection = pool.get().await?;
+    let rows = connection.query(STILL_RESERVED, &[&from, &until]).await?;
+    rows.iter()
+        .map(|row| Ok(OrderId::new(row.try_get(0)?)))
+        .collect()
 }
 
 /// Stores reservations in their last state.

@@ -9,6 +9,7 @@
 mod adjustments;
 mod catalogue;
 mod end_to_end;
+mod housekeeping;
 mod migrations;
 mod reservations;
 mod shop;

@@ -1,20 +1,17 @@
-//! When this service may be sent work: once its consumers own partitions, and once the copy of the
-//! catalogue holds everything that was published before this process started.
+//! When this service may be sent work: once the copy of the catalogue holds everything that was
+//! published before this process started. (That its consumers own partitions is waited for elsewhere.)
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use brewline_kafka::{self as kafka, Admin, TopicPartition};
-use brewline_messaging::Monitor;
 use brewline_postgres::{self as postgres, Pool};
 use brewline_server::Context;
 
-use super::{catalogue_consumer, stock_consumer};
+use super::catalogue_consumer;
 
 /// How often it is looked.
 const CHECK: Duration = Duration::from_millis(100);
-/// How long a first assignment may take.
-const ASSIGNED_WAIT_MAX: Duration = Duration::from_secs(30);
 
 const POSITIONS: &str =
     "select partition, next_offset from consumer_position where consumer = $1 and topic = $2";
@@ -28,47 +25,11 @@ enum Error {
     Database(#[from] postgres::Error),
 }
 
-/// Opens the gates `consumers` and `catalogue`. They stay open: a rebalance is routine, and later
-/// catalogue events are waited for by those who carry their tokens.
-pub fn watch(context: &Context, kafka: &kafka::Config, pool: &Pool, monitor: &Monitor) {
-    let (kafka, pool, monitor) = (kafka.clone(), pool.clone(), monitor.clone());
-    open(context, "catalogue", async move {
-        caught_up(&kafka, &pool).await;
-    });
-    open(context, "consumers", async move {
-        // Replicas beyond the number of partitions get none, and are ready all the same by then.
-        if tokio::time::timeout(ASSIGNED_WAIT_MAX, assigned(&monitor))
-            .await
-            .is_err()
-        {
-            tracing::info!("this instance got no partitions; others have them");
-        }
-    });
-}
-
-/// Opens a gate once `ready` has ended.
-fn open(context: &Context, name: &'static str, ready: impl Future<Output = ()> + Send + 'static) {
-    let (gate, shutdown) = (context.health().gate(name), context.shutdown());
-    context.spawn(name, async move {
-        tokio::select! {
-            () = shutdown.cancelled() => {}
-            () = ready => gate.open(),
-        }
-        Ok(())
-    });
-}
-
-/// Ends when each consumer of this process owns a partition.
-async fn assigned(monitor: &Monitor) {
-    let consumers = [catalogue_consumer::SPEC.name, stock_consumer::SPEC.name];
-    loop {
-        let owned = monitor.owned();
-        let owns = |name: &&str| owned.keys().any(|place| place.consumer == **name);
-        if consumers.iter().all(owns) {
-            return;
-        }
-        tokio::time::sleep(CHECK).await;
-    }
+/// Opens the gate `catalogue`. It stays open: later catalogue events are waited for by those who carry
+/// their tokens.
+pub fn watch(context: &Context, kafka: &kafka::Config, pool: &Pool) {
+    let (kafka, pool) = (kafka.clone(), pool.clone());
+    context.open_when("catalogue", async move { caught_up(&kafka, &pool).await });
 }
 
 /// Ends when the copy of the catalogue holds all that the topic held at the start. The positions are the

@@ -1,9 +1,10 @@
 //! Idempotency keys in the database, written in the transaction of the effect they name.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use brewline_kernel::{CustomerId, OrderId};
-use brewline_postgres::{Error, Transaction};
+use brewline_postgres::{Error, Pool, Transaction};
 use uuid::Uuid;
 
 /// SHA-256 of a request's parsed body.
@@ -60,6 +61,20 @@ const FIND: &str = "select k.principal, k.key, k.fingerprint, k.order_id, k.answ
     from unnest($2::text[], $3::text[]) asked(principal, key) \
     cross join lateral (select * from idempotency_key k \
         where k.route = $1 and k.principal = asked.principal and k.key = asked.key) k";
+
+// Before its order is final a key is never forgotten, however old it is.
+const FORGET: &str = "
+    delete from idempotency_key where ctid = any (array(
+        select k.ctid from idempotency_key k
+        where k.created_at < now() - $1::bigint * interval '1 microsecond'
+          and (k.order_id is null or exists (
+              select from orders o where o.order_id = k.order_id
+                and o.status in ('rejected', 'cancelled', 'collected')))
+        limit $2
+    ))";
+
+/// Rows deleted in one statement, so that no lock is held for long.
+pub const FORGET_ROWS_MAX: i64 = 10_000;
 
 /// Lets no statement of this transaction wait longer for a lock.
 ///
@@ -142,6 +157,17 @@ pub async fn find(
         (own, taken)
     };
     Ok(rows.iter().map(taken).collect())
+}
+
+/// Forgets keys that were taken longer than `kept` ago and whose orders are final, at most
+/// [`FORGET_ROWS_MAX`] of them; says how many.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn forget_older_than(pool: &Pool, kept: Duration) -> Result<u64, Error> {
+    let kept = i64::try_from(kept.as_micros()).unwrap_or(i64::MAX);
+    let connection = pool.get().await?;
+    connection.execute(FORGET, &[&kept, &FORGET_ROWS_MAX]).await
 }
 
 // === impl Makes ===

@@ -17,6 +17,7 @@ mod checkout_payments;
 mod checkout_proofs;
 mod checkout_saga;
 mod customers;
+mod forget_keys;
 mod migrations;
 mod place_order;
 mod query_orders;

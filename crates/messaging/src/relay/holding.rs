@@ -1,4 +1,4 @@
-//! Does for one slot what [`super::core`] decides: claims the lease, reads, sends, marks.
+//! A slot while its lease is held: reads, sends, marks.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -8,17 +8,15 @@ use std::time::{Duration, Instant};
 use brewline_failpoint as failpoint;
 use brewline_kafka as kafka;
 use brewline_kernel::system;
-use brewline_postgres as postgres;
 use brewline_postgres::{Ear, Pace};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
-use tokio::sync::Notify;
 use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
 
 use super::core::{Core, Limits, Send, Ticket};
 use super::lease::Lease;
-use super::store::{Claimed, Store};
-use crate::{Error, OUTAGE_BACKOFF, RelaySettings, signals};
+use super::slot::{Slot, outage};
+use super::store::Claimed;
+use crate::{Error, OUTAGE_BACKOFF, signals};
 
 /// The watermark is written at most this often: a crash then repeats so much more, and the database is
 /// spared a write a batch.
@@ -30,18 +28,8 @@ const DRAIN: Duration = Duration::from_secs(3);
 /// Positions that may still appear, in ranges; beyond, nothing new is read.
 const GAPS_MAX: usize = 10_000;
 
-/// The relay of one slot.
-pub(super) struct Slot {
-    pub(super) store: Store,
-    pub(super) producer: kafka::Producer,
-    pub(super) settings: RelaySettings,
-    pub(super) instance: String,
-    pub(super) wake: Arc<Notify>,
-    pub(super) shutdown: CancellationToken,
-}
-
 /// A slot while its lease is held.
-struct Holding<'a> {
+pub(super) struct Holding<'a> {
     slot: &'a Slot,
     core: Core<kafka::Record>,
     lease: Lease,
@@ -54,6 +42,9 @@ struct Holding<'a> {
     // What this process writes wakes the slot without a notification.
     _ear: Ear,
     outages: u32,
+    // Deliveries that failed since the watermark moved last, and whether the latest is to be waited out.
+    refusals: u32,
+    refused: bool,
     looked_at: Instant,
     marked_at: Instant,
     measured_at: Instant,
@@ -66,78 +57,15 @@ struct Ack {
 }
 
 /// Why a lease is no longer held.
-enum End {
+pub(super) enum End {
     Fenced,
     Shutdown,
-}
-
-// === impl Slot ===
-
-impl Slot {
-    /// Competes for the lease and works while it holds it.
-    pub(super) async fn run(self) -> Result<(), Error> {
-        let mut outages = 0;
-        while !self.shutdown.is_cancelled() {
-            let asked_at = Instant::now();
-            let wait = match self.store.claim(&self.instance, self.settings.lease).await {
-                Ok(Some(claimed)) => {
-                    outages = 0;
-                    self.hold(claimed, asked_at).await?;
-                    continue;
-                }
-                Ok(None) => {
-                    self.check_exists().await?;
-                    self.settings.poll
-                }
-                Err(error) => outage("claim a relay slot", error, &mut outages)?,
-            };
-            self.pause(wait).await;
-        }
-        Ok(())
-    }
-
-    async fn hold(&self, claimed: Claimed, asked_at: Instant) -> Result<(), Error> {
-        tracing::info!(
-            relay.slot = self.store.slot,
-            relay.epoch = claimed.epoch,
-            relay.watermark = claimed.watermark,
-            "holding the relay slot"
-        );
-        let mut holding = Holding::new(self, claimed, asked_at);
-        let end = holding.work().await;
-        match &end {
-            Ok(End::Shutdown) => holding.finish().await,
-            Ok(End::Fenced) => {
-                signals::RELAY_FENCED.inc();
-                tracing::warn!(
-                    relay.slot = self.store.slot,
-                    "another instance holds the relay slot"
-                );
-                self.producer.purge();
-            }
-            Err(_) => self.producer.purge(),
-        }
-        end.map(drop)
-    }
-
-    /// A slot that nobody made would be waited for for ever.
-    async fn check_exists(&self) -> Result<(), Error> {
-        match self.store.exists().await {
-            Ok(false) => Err(Error::UnknownSlot(self.store.slot)),
-            Ok(true) | Err(_) => Ok(()),
-        }
-    }
-
-    async fn pause(&self, wait: Duration) {
-        // Ending early is what the token is for.
-        drop(timeout(wait, self.shutdown.cancelled()).await);
-    }
 }
 
 // === impl Holding ===
 
 impl<'a> Holding<'a> {
-    fn new(slot: &'a Slot, claimed: Claimed, asked_at: Instant) -> Self {
+    pub(super) fn new(slot: &'a Slot, claimed: Claimed, asked_at: Instant) -> Self {
         let limits = Limits {
             batch_rows: slot.settings.batch_rows,
             unacked_rows_max: slot.settings.in_flight_rows_max,
@@ -157,13 +85,15 @@ impl<'a> Holding<'a> {
                 Arc::clone(&slot.wake),
             ),
             outages: 0,
+            refusals: 0,
+            refused: false,
             looked_at: asked_at,
             marked_at: asked_at,
             measured_at: asked_at,
         }
     }
 
-    async fn work(&mut self) -> Result<End, Error> {
+    pub(super) async fn work(&mut self) -> Result<End, Error> {
         while !self.slot.shutdown.is_cancelled() {
             match self.turn().await {
                 Ok(None) => {}
@@ -175,8 +105,19 @@ impl<'a> Holding<'a> {
                 }
                 Err(error) => return Err(error),
             }
+            self.wait_out_refusal().await;
         }
         Ok(End::Shutdown)
+    }
+
+    /// A record that Kafka refuses is sent again, and with it whatever follows the watermark: ever more
+    /// slowly, lest a record that is refused for good floods the log with its neighbours' duplicates.
+    async fn wait_out_refusal(&mut self) {
+        if std::mem::take(&mut self.refused) {
+            let wait = OUTAGE_BACKOFF.delay(self.refusals, system::random());
+            self.refusals = self.refusals.saturating_add(1);
+            self.slot.pause(wait).await;
+        }
     }
 
     /// Marks what is acknowledged, reads and sends what is there, else waits.
@@ -216,6 +157,9 @@ impl<'a> Holding<'a> {
             return Ok(false);
         };
         self.outages = 0;
+        if moves {
+            self.refusals = 0;
+        }
         self.marked_at = asked_at;
         self.lease.renew(asked_at);
         self.core.marked(mark, xid);
@@ -344,6 +288,7 @@ impl<'a> Holding<'a> {
         }
         self.slot.producer.purge();
         self.look = true;
+        self.refused = true;
         if error.is_fatal() {
             return Err(error.into());
         }
@@ -369,7 +314,7 @@ impl<'a> Holding<'a> {
 
     /// Waits for what is on its way, marks it, and gives the lease back, so that another instance
     /// goes on at once.
-    async fn finish(&mut self) {
+    pub(super) async fn finish(&mut self) {
         self.slot.producer.hurry();
         let drain = async {
             while !self.core.is_drained() {
@@ -404,15 +349,4 @@ impl Future for Ack {
         let answer = ready!(Pin::new(&mut self.delivery).poll(cx));
         Poll::Ready((self.ticket, answer))
     }
-}
-
-/// How long to wait when it is an outage; else the error, which waiting would not cure.
-fn outage(doing: &str, error: postgres::Error, outages: &mut u32) -> Result<Duration, Error> {
-    if !error.is_unavailable() && !error.is_retryable() {
-        return Err(error.into());
-    }
-    let wait = OUTAGE_BACKOFF.delay(*outages, system::random());
-    *outages = outages.saturating_add(1);
-    tracing::warn!(%error, relay.outages = *outages, "{doing}: the database is away");
-    Ok(wait)
 }
