@@ -87,6 +87,18 @@ fn pauses_double_up_to_the_longest() {
 }
 
 #[test]
+fn the_longest_pause_can_be_shortened() {
+    let longest = Duration::from_millis(300);
+    let mut backoff = RestartBackoff::up_to(longest);
+    let pauses: Vec<Duration> = (0..4).map(|_| backoff.after(Duration::ZERO)).collect();
+    assert_eq!(pauses, [PAUSE_MIN, PAUSE_MIN * 2, longest, longest]);
+    assert_eq!(
+        RestartBackoff::up_to(Duration::ZERO).after(Duration::ZERO),
+        Duration::ZERO
+    );
+}
+
+#[test]
 fn a_long_life_starts_the_pauses_over() {
     let mut backoff = RestartBackoff::default();
     for _ in 0..8 {

@@ -25,9 +25,14 @@ struct Supervised {
 
 impl Supervised {
     fn start(name: &str, programs: &str) -> Self {
+        Self::start_with(name, programs, "null")
+    }
+
+    /// `companion` is the process with which it ends.
+    fn start_with(name: &str, programs: &str, companion: &str) -> Self {
         let path = std::env::temp_dir().join(format!("brewline-{name}-{}", std::process::id()));
         let folder = Folder::at(&path).unwrap();
-        let child = spawn(&path, programs);
+        let child = spawn(&path, programs, companion);
         Self { folder, child }
     }
 
@@ -57,10 +62,11 @@ impl Drop for Supervised {
     }
 }
 
-fn spawn(data: &Path, programs: &str) -> Child {
+fn spawn(data: &Path, programs: &str, companion: &str) -> Child {
     let options = format!(
         r#"{{"port_base":0,"bin_dir":"","environment":[],"extent":{{"Programs":{programs}}},
-            "external_postgres":null,"external_kafka":null}}"#
+            "external_postgres":null,"external_kafka":null,
+            "terms":{{"restart_pause_ms_max":5000,"companion":{companion}}}}}"#
     );
     Command::new(PathBuf::from(env!("CARGO_BIN_EXE_brewline")))
         .arg("--data")
@@ -93,6 +99,28 @@ async fn nothing_outlives_a_killed_supervisor() {
             process::wait_gone(child, WITHIN).await,
             "{child:?} outlived its supervisor"
         );
+    }
+}
+
+#[tokio::test]
+async fn a_stack_ends_with_the_process_it_belongs_to() {
+    let mut companion = Command::new("sleep").arg("600").spawn().unwrap();
+    let mut supervised = Supervised::start_with(
+        "companion",
+        r#"{"a":["sleep","600"]}"#,
+        &companion.id().to_string(),
+    );
+    let report = supervised.until("it runs", |r| r.ready).await;
+    let children = identities(&report);
+    companion.kill().unwrap();
+    companion.wait().unwrap();
+    let deadline = Instant::now() + WITHIN;
+    while supervised.child.try_wait().unwrap().is_none() {
+        assert!(Instant::now() < deadline, "the supervisor goes on");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    for child in &children {
+        assert!(process::wait_gone(child, WITHIN).await, "{child:?} goes on");
     }
 }
 
@@ -167,7 +195,8 @@ async fn down_stops_everything_and_says_so_in_files() {
 async fn a_second_supervisor_on_the_same_folder_is_refused() {
     let supervised = Supervised::start("twice", r#"{"a":["sleep","600"]}"#);
     supervised.until("it runs", |r| r.ready).await;
-    let mut second = spawn(supervised.folder.root(), r#"{"a":["sleep","600"]}"#);
+    let programs = r#"{"a":["sleep","600"]}"#;
+    let mut second = spawn(supervised.folder.root(), programs, "null");
     assert_eq!(second.wait().unwrap().code(), Some(75));
     supervised.until("the first still runs", |r| r.ready).await;
 }

@@ -119,6 +119,9 @@ impl World {
         let store = self.stores.get_mut(&pid.0);
         let xid = store.and_then(|store| store.mark(epoch, mark.watermark, now + LEASE));
         let Some(xid) = xid else {
+            if planted("relay-ignores-lease") {
+                return true;
+            }
             self.tell(format_args!("{}-{} is fenced", pid.0.name(), pid.1));
             self.struck("fenced relay");
             self.purge(pid);

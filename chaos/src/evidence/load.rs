@@ -6,8 +6,9 @@ use brewline_kernel::Timestamp;
 use brewline_postgres::{Connection, Error, Pool};
 use uuid::Uuid;
 
-use super::{Evidence, LogRecord, Messaging, Orders, StockBooks, log, messaging, orders};
-use super::{payments, processor};
+use super::log::{self, Log};
+use super::{Evidence, LogRecord, Messaging, Movement, Orders, StockBooks, born_ms};
+use super::{messaging, orders, payments, processor};
 use crate::history::History;
 
 /// Where the evidence is.
@@ -30,58 +31,125 @@ pub struct Sources {
 /// Outbox rows are kept for 7 days; what is older cannot be compared with the log any more.
 const RETENTION: Duration = Duration::from_secs(6 * 24 * 3_600);
 
-/// Reads everything. What cannot be read is noted in the evidence; this itself does not fail.
+/// What changed shortly before the cut is read as well: clocks differ, and a row is written a moment
+/// before or after the event that it belongs to.
+const MARGIN: Duration = Duration::from_secs(60);
+
+/// Reads evidence again and again, and keeps what only ever grows: the log and the stock's ledger. What
+/// was read of them is not read again, so a change of old entries shows to a new reader alone.
+#[derive(Debug, Default)]
+pub struct EvidenceReader {
+    log: Log,
+    ledger: Vec<Movement>,
+}
+
+/// Reads everything, once.
 pub async fn collect(sources: Sources) -> Evidence {
-    let now = read(&sources, "order", messaging::clock)
-        .await
-        .unwrap_or(Timestamp::EPOCH);
-    let since = capped(sources.since, now);
-    let before = read(&sources, "order", async |db| orders::marks(db, since).await).await;
-    let orders = read(&sources, "order", async |db| Orders::read(db, since).await).await;
-    let stock = read(&sources, "inventory", StockBooks::read).await;
-    let operations = read(&sources, "payment", payments::operations).await;
-    let postings = read(&sources, "payment", payments::postings).await;
-    let processor = ledger(&sources.processor).await;
-    let mut tables = BTreeMap::new();
-    for service in sources.databases.keys().copied() {
-        tables.insert(service, read(&sources, service, Messaging::read).await);
+    EvidenceReader::default().read(sources).await
+}
+
+// === impl EvidenceReader ===
+
+impl EvidenceReader {
+    /// Reads everything that the cut leaves in. What cannot be read is noted in the evidence; this
+    /// itself does not fail.
+    pub async fn read(&mut self, sources: Sources) -> Evidence {
+        let now = read(&sources, "order", messaging::clock)
+            .await
+            .unwrap_or(Timestamp::EPOCH);
+        let since = capped(sources.since, now);
+        let a_bit_before = earlier(since, MARGIN);
+        let before = read(&sources, "order", async |db| orders::marks(db, since).await).await;
+        let orders = read(&sources, "order", async |db| {
+            Orders::read(db, since, a_bit_before).await
+        })
+        .await;
+        let stock = self.stock(&sources, a_bit_before).await;
+        let operations = read(&sources, "payment", async |db| {
+            payments::operations(db, a_bit_before).await
+        })
+        .await;
+        let postings = read(&sources, "payment", async |db| {
+            payments::postings(db, a_bit_before).await
+        })
+        .await;
+        let processor = ledger(&sources.processor).await;
+        let (messaging, log) = self.messages(&sources, since, a_bit_before).await;
+        let after = read(&sources, "order", async |db| orders::marks(db, since).await).await;
+        // The journal is read after the tables: a request is written down before it is sent, so the
+        // journal then knows of every order in them.
+        let history = sources.journal.as_deref().map(|path| {
+            History::read(path).map_err(|error| format!("journal {}: {error}", path.display()))
+        });
+        let mut slots_after = BTreeMap::new();
+        for service in sources.databases.keys().copied() {
+            slots_after.insert(service, read(&sources, service, messaging::slots).await);
+        }
+        Evidence {
+            now,
+            since,
+            before,
+            after,
+            orders,
+            stock,
+            operations,
+            postings,
+            processor,
+            messaging,
+            slots_after,
+            log,
+            history,
+            healing_promised: sources.healing_promised,
+        }
     }
-    let log = log::read(&sources.kafka).await;
-    if let Ok(log) = &log {
-        second_look(&sources, &mut tables, log).await;
+
+    async fn stock(
+        &mut self,
+        sources: &Sources,
+        changed_since: Timestamp,
+    ) -> Result<StockBooks, String> {
+        let known = std::mem::take(&mut self.ledger);
+        let kept = known.clone();
+        let books = read(sources, "inventory", async |db| {
+            StockBooks::read(db, known, changed_since).await
+        })
+        .await;
+        self.ledger = books.as_ref().map_or(kept, |books| books.ledger.clone());
+        books
     }
-    let after = read(&sources, "order", async |db| orders::marks(db, since).await).await;
-    // The journal is read after the tables: a request is written down before it is sent, so the
-    // journal then knows of every order in them.
-    let history = sources.journal.as_deref().map(|path| {
-        History::read(path).map_err(|error| format!("journal {}: {error}", path.display()))
-    });
-    let mut slots_after = BTreeMap::new();
-    for service in sources.databases.keys().copied() {
-        slots_after.insert(service, read(&sources, service, messaging::slots).await);
-    }
-    Evidence {
-        now,
-        since,
-        before,
-        after,
-        orders,
-        stock,
-        operations,
-        postings,
-        processor,
-        messaging: tables,
-        slots_after,
-        log,
-        history,
-        healing_promised: sources.healing_promised,
+
+    async fn messages(
+        &mut self,
+        sources: &Sources,
+        since: Timestamp,
+        changed_since: Timestamp,
+    ) -> (Tables, Result<Vec<LogRecord>, String>) {
+        let mut tables = BTreeMap::new();
+        for service in sources.databases.keys().copied() {
+            let found = read(sources, service, async |db| {
+                Messaging::read(db, changed_since).await
+            })
+            .await;
+            tables.insert(service, found);
+        }
+        let log = self.log.read_on(&sources.kafka).await.map(<[_]>::to_vec);
+        if let Ok(log) = &log {
+            second_look(sources, since, &mut tables, log).await;
+        }
+        (tables, log)
     }
 }
 
+type Tables = BTreeMap<&'static str, Result<Messaging, String>>;
+
 /// `since`, but not before what is still kept.
 fn capped(since: Timestamp, now: Timestamp) -> Timestamp {
-    let kept = i64::try_from(RETENTION.as_micros()).unwrap_or(i64::MAX);
-    since.max(Timestamp::from_micros(now.as_micros().saturating_sub(kept)))
+    since.max(earlier(now, RETENTION))
+}
+
+fn earlier(instant: Timestamp, by: Duration) -> Timestamp {
+    let micros = i64::try_from(by.as_micros()).unwrap_or(i64::MAX);
+    Timestamp::from_micros(instant.as_micros().saturating_sub(micros))
 }
 
 /// Reads from one service's database, all in one snapshot.
@@ -111,11 +179,7 @@ where
 
 /// The tables were read before the log, so the log may hold events younger than the tables. Their
 /// rows are looked for once more, before anything is called missing.
-async fn second_look(
-    sources: &Sources,
-    tables: &mut BTreeMap<&'static str, Result<Messaging, String>>,
-    log: &[LogRecord],
-) {
+async fn second_look(sources: &Sources, since: Timestamp, tables: &mut Tables, log: &[LogRecord]) {
     for (service, read_before) in tables {
         let Ok(read_before) = read_before else {
             continue;
@@ -129,6 +193,7 @@ async fn second_look(
         let missing: Vec<Uuid> = log
             .iter()
             .filter(|record| own.contains(record.topic) && !known.contains(&record.id))
+            .filter(|record| born_ms(record.id) >= since.as_millis())
             .map(|record| record.id)
             .collect();
         if missing.is_empty() {

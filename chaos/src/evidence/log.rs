@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use brewline_kafka::{Config, Reader, Received, Until};
+use brewline_kafka::{Config, Reader, Received, TopicPartition, Until};
 use brewline_kernel::Timestamp;
 use uuid::Uuid;
 
@@ -44,41 +44,61 @@ pub const fn topics() -> [(&'static str, &'static str); 5] {
     ]
 }
 
-/// How long reading one topic may take.
-const READ_WITHIN: Duration = Duration::from_secs(120);
+/// How long reading the topics may take.
+const READ_WITHIN: Duration = Duration::from_secs(300);
 
-/// Reads every event topic from its first offset to the end it has now.
-pub(super) async fn read(config: &Config) -> Result<Vec<LogRecord>, String> {
-    let mut log = Vec::new();
-    for (topic, _) in topics() {
-        let read = tokio::time::timeout(READ_WITHIN, read_topic(config, topic)).await;
-        let records = read.map_err(|_| format!("{topic} could not be read in {READ_WITHIN:?}"))?;
-        log.extend(records.map_err(|error| format!("{topic}: {error}"))?);
-    }
-    Ok(log)
+/// Every event topic as far as it was read. What is in a log does not change, so a second reading goes
+/// on where the first one ended.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Log {
+    records: Vec<LogRecord>,
+    next: BTreeMap<TopicPartition, i64>,
 }
 
-async fn read_topic(config: &Config, topic: &'static str) -> Result<Vec<LogRecord>, String> {
-    let from = BTreeMap::new();
-    let mut reader = Reader::open(config, &[topic], from, Until::End)
+// === impl Log ===
+
+impl Log {
+    /// Reads on to the ends that the topics have now.
+    pub(super) async fn read_on(&mut self, config: &Config) -> Result<&[LogRecord], String> {
+        let read = tokio::time::timeout(READ_WITHIN, fresh(config, self.next.clone())).await;
+        let (fresh, ends) =
+            read.map_err(|_| format!("the topics could not be read in {READ_WITHIN:?}"))??;
+        self.records.extend(fresh);
+        self.next.extend(ends);
+        // The reader mixes partitions; an order needs them apart.
+        self.records
+            .sort_by_key(|record| (record.topic, record.partition, record.offset));
+        Ok(&self.records)
+    }
+}
+
+type Fresh = (Vec<LogRecord>, BTreeMap<TopicPartition, i64>);
+
+async fn fresh(config: &Config, from: BTreeMap<TopicPartition, i64>) -> Result<Fresh, String> {
+    let names = topics().map(|(topic, _)| topic);
+    let mut reader = Reader::open(config, &names, from, Until::End)
         .await
         .map_err(|error| error.to_string())?;
     let mut records = Vec::new();
     while let Some(received) = reader.next().await {
         let received = received.map_err(|error| error.to_string())?;
-        records.push(decode(topic, &received)?);
+        records.extend(decode(&received)?);
     }
-    // The reader mixes partitions; an order needs them apart.
-    records.sort_by_key(|record| (record.partition, record.offset));
-    Ok(records)
+    Ok((records, reader.ends().clone()))
 }
 
-fn decode(topic: &'static str, received: &Received) -> Result<LogRecord, String> {
+fn decode(received: &Received) -> Result<Option<LogRecord>, String> {
+    let Some((topic, _)) = topics()
+        .into_iter()
+        .find(|(name, _)| *name == &*received.topic)
+    else {
+        return Ok(None);
+    };
     let header = |name: &str| {
         let found = received.headers.iter().find(|(given, _)| given == name);
         let text = found.and_then(|(_, value)| std::str::from_utf8(value).ok());
         let (partition, offset) = (received.partition, received.offset);
-        text.ok_or_else(|| format!("record {partition}/{offset} has no header {name}"))
+        text.ok_or_else(|| format!("{topic}/{partition}/{offset} has no header {name}"))
     };
     let number = |name: &str| {
         header(name)?
@@ -86,7 +106,7 @@ fn decode(topic: &'static str, received: &Received) -> Result<LogRecord, String>
             .map_err(|error| format!("header {name}: {error}"))
     };
     let kind = header("ce_type")?;
-    Ok(LogRecord {
+    Ok(Some(LogRecord {
         topic,
         partition: received.partition,
         offset: received.offset,
@@ -100,5 +120,5 @@ fn decode(topic: &'static str, received: &Received) -> Result<LogRecord, String>
         body: super::digest(received.payload.as_deref().unwrap_or_default()),
         slot: i16::try_from(number("brewline_relay_slot")?).unwrap_or(i16::MAX),
         epoch: number("brewline_relay_epoch")?,
-    })
+    }))
 }

@@ -1,5 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
+use brewline_kernel::Timestamp;
 use brewline_postgres::{Connection, Error, Instant, Row};
 use uuid::Uuid;
 
@@ -90,12 +91,13 @@ pub struct Messaging {
 // === impl Messaging ===
 
 impl Messaging {
-    pub(super) async fn read(db: &Connection) -> Result<Self, Error> {
+    /// Rows of the outbox and the inbox are read from `since` on, everything else whole.
+    pub(super) async fn read(db: &Connection, since: Timestamp) -> Result<Self, Error> {
         Ok(Self {
-            outbox: outbox(db).await?,
+            outbox: outbox(db, since).await?,
             slots: slots(db).await?,
             positions: positions(db).await?,
-            inbox: inbox(db).await?,
+            inbox: inbox(db, since).await?,
             dead_letters: dead_letters(db).await?,
             parked: parked(db).await?,
         })
@@ -115,11 +117,11 @@ pub(super) async fn slots(db: &Connection) -> Result<Vec<Slot>, Error> {
         .collect())
 }
 
-async fn outbox(db: &Connection) -> Result<Vec<OutboxRow>, Error> {
+async fn outbox(db: &Connection, since: Timestamp) -> Result<Vec<OutboxRow>, Error> {
     let sql = "select id, topic, aggregate_id, version, coalesce(payload, ''), slot, position,
                       extract(epoch from now() - occurred_at)::bigint
-               from outbox_record order by slot, position";
-    Ok(outbox_rows(&db.query(sql, &[]).await?))
+               from outbox_record where occurred_at >= $1 order by slot, position";
+    Ok(outbox_rows(&db.query(sql, &[&Instant(since)]).await?))
 }
 
 /// The rows of these events, whatever their position.
@@ -160,9 +162,13 @@ async fn positions(db: &Connection) -> Result<Vec<Position>, Error> {
         .collect())
 }
 
-async fn inbox(db: &Connection) -> Result<BTreeMap<(String, String, String), InboxRow>, Error> {
-    let sql = "select consumer, topic, subject, version, event_id from inbox";
-    let rows = db.query(sql, &[]).await?;
+async fn inbox(
+    db: &Connection,
+    since: Timestamp,
+) -> Result<BTreeMap<(String, String, String), InboxRow>, Error> {
+    let sql =
+        "select consumer, topic, subject, version, event_id from inbox where updated_at >= $1";
+    let rows = db.query(sql, &[&Instant(since)]).await?;
     Ok(rows
         .iter()
         .map(|row| {
@@ -199,7 +205,7 @@ async fn parked(db: &Connection) -> Result<BTreeSet<(String, String)>, Error> {
 }
 
 /// The instant a database's clock shows.
-pub(super) async fn clock(db: &Connection) -> Result<brewline_kernel::Timestamp, Error> {
+pub(super) async fn clock(db: &Connection) -> Result<Timestamp, Error> {
     let Instant(now) = db.query_one("select clock_timestamp()", &[]).await?.get(0);
     Ok(now)
 }

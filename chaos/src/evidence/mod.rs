@@ -20,7 +20,7 @@ use uuid::Uuid;
 
 use crate::history::History;
 
-pub use load::{Sources, collect};
+pub use load::{EvidenceReader, Sources, collect};
 pub use log::{LogRecord, topics};
 pub use messaging::{DeadLetter, InboxRow, Messaging, OutboxRow, Position, Slot};
 pub use orders::{IdempotencyKey, Mark, Order, OrderEvent, Orders, SagaEntry};

@@ -95,7 +95,12 @@ pub struct Orders {
 // === impl Orders ===
 
 impl Orders {
-    pub(super) async fn read(db: &Connection, since: Timestamp) -> Result<Self, Error> {
+    /// Orders placed since an instant; and the keys made since another, which lies a little before.
+    pub(super) async fn read(
+        db: &Connection,
+        since: Timestamp,
+        keys_since: Timestamp,
+    ) -> Result<Self, Error> {
         let events = events(db, since).await?;
         let mut rows = rows(db, since).await?;
         for (id, order) in &mut rows {
@@ -109,7 +114,7 @@ impl Orders {
             rows,
             events,
             saga_log,
-            keys: keys(db).await?,
+            keys: keys(db, keys_since).await?,
         })
     }
 }
@@ -206,9 +211,10 @@ async fn saga_log(
     Ok(log)
 }
 
-async fn keys(db: &Connection) -> Result<Vec<IdempotencyKey>, Error> {
-    let sql = "select key, order_id from idempotency_key where order_id is not null";
-    let rows = db.query(sql, &[]).await?;
+async fn keys(db: &Connection, since: Timestamp) -> Result<Vec<IdempotencyKey>, Error> {
+    let sql = "select key, order_id from idempotency_key
+               where order_id is not null and created_at >= $1";
+    let rows = db.query(sql, &[&Instant(since)]).await?;
     Ok(rows
         .iter()
         .map(|row| IdempotencyKey {

@@ -35,14 +35,17 @@ pub struct Posting {
 /// The columns of each operation.
 const KINDS: [&str; 3] = ["authorise", "capture", "reverse"];
 
-pub(super) async fn operations(db: &Connection) -> Result<BTreeMap<Uuid, Vec<Operation>>, Error> {
+pub(super) async fn operations(
+    db: &Connection,
+    since: Timestamp,
+) -> Result<BTreeMap<Uuid, Vec<Operation>>, Error> {
     let sql = "select order_id,
                       authorise_state, authorise_attempts, authorise_detail,
                       capture_state, capture_attempts, capture_detail,
                       reverse_state, reverse_attempts, reverse_detail
-               from payment";
+               from payment where recorded_at >= $1";
     let mut operations: BTreeMap<Uuid, Vec<Operation>> = BTreeMap::new();
-    for row in db.query(sql, &[]).await? {
+    for row in db.query(sql, &[&Instant(since)]).await? {
         let own = operations.entry(row.get(0)).or_default();
         for (kind, column) in KINDS.into_iter().zip([1, 4, 7]) {
             if let Some(state) = row.get::<_, Option<String>>(column) {
@@ -59,10 +62,10 @@ pub(super) async fn operations(db: &Connection) -> Result<BTreeMap<Uuid, Vec<Ope
     Ok(operations)
 }
 
-pub(super) async fn postings(db: &Connection) -> Result<Vec<Posting>, Error> {
+pub(super) async fn postings(db: &Connection, since: Timestamp) -> Result<Vec<Posting>, Error> {
     let sql = "select order_id, event, -(revenue_minor + refunds_minor), currency, posted_at
-               from ledger_posting order by posted_at, order_id, version";
-    let rows = db.query(sql, &[]).await?;
+               from ledger_posting where posted_at >= $1 order by posted_at, order_id, version";
+    let rows = db.query(sql, &[&Instant(since)]).await?;
     Ok(rows
         .iter()
         .map(|row| {

@@ -61,11 +61,20 @@ pub struct StockBooks {
 // === impl StockBooks ===
 
 impl StockBooks {
-    pub(super) async fn read(db: &Connection) -> Result<Self, Error> {
+    /// Reads the books as they are now. `known` is the ledger as far as it was read before: entries are
+    /// only ever added to it.
+    pub(super) async fn read(
+        db: &Connection,
+        mut known: Vec<Movement>,
+        changed_since: Timestamp,
+    ) -> Result<Self, Error> {
+        let (levels, fresh) = (levels(db).await?, ledger(db, &known).await?);
+        known.extend(fresh);
+        known.sort_by_key(|movement| (movement.stock_id, movement.sequence));
         Ok(Self {
-            levels: levels(db).await?,
-            ledger: ledger(db).await?,
-            reservations: reservations(db).await?,
+            levels,
+            ledger: known,
+            reservations: reservations(db, changed_since).await?,
         })
     }
 
@@ -100,11 +109,21 @@ async fn levels(db: &Connection) -> Result<BTreeMap<i32, Level>, Error> {
         .collect())
 }
 
-async fn ledger(db: &Connection) -> Result<Vec<Movement>, Error> {
-    let sql = "select stock_id, sequence, kind, on_hand_delta, on_hand_after,
+/// The entries behind the known ones.
+async fn ledger(db: &Connection, known: &[Movement]) -> Result<Vec<Movement>, Error> {
+    let sql = "select l.stock_id, sequence, kind, on_hand_delta, on_hand_after,
                       reserved_delta, reserved_after, order_id, cause, at
-               from stock_ledger order by stock_id, sequence";
-    let rows = db.query(sql, &[]).await?;
+               from stock_ledger l
+               left join unnest($1::integer[], $2::bigint[]) as k(stock_id, last)
+                   on k.stock_id = l.stock_id
+               where k.last is null or l.sequence > k.last";
+    let mut last: BTreeMap<i32, i64> = BTreeMap::new();
+    for movement in known {
+        let last = last.entry(movement.stock_id).or_default();
+        *last = movement.sequence.max(*last);
+    }
+    let (stocks, last): (Vec<i32>, Vec<i64>) = last.into_iter().unzip();
+    let rows = db.query(sql, &[&stocks, &last]).await?;
     Ok(rows
         .iter()
         .map(|row| {
@@ -123,10 +142,12 @@ async fn ledger(db: &Connection) -> Result<Vec<Movement>, Error> {
         .collect())
 }
 
-async fn reservations(db: &Connection) -> Result<BTreeMap<Uuid, Reservation>, Error> {
-    let rows = db
-        .query("select order_id, state, version from reservation", &[])
-        .await?;
+async fn reservations(
+    db: &Connection,
+    changed_since: Timestamp,
+) -> Result<BTreeMap<Uuid, Reservation>, Error> {
+    let sql = "select order_id, state, version from reservation where updated_at >= $1";
+    let rows = db.query(sql, &[&Instant(changed_since)]).await?;
     Ok(rows
         .iter()
         .map(|row| {

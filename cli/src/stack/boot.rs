@@ -35,11 +35,11 @@ pub async fn run(
 ) -> anyhow::Result<()> {
     let prepared = prepare(folder, options).await?;
     let local = LocalSet::new();
-    let folder = folder.clone();
+    let (folder, terms) = (folder.clone(), options.terms.clone());
     let work = local.run_until(async move {
         let Prepared { plan, servers } = prepared;
         let units: Vec<String> = plan.units.iter().map(|unit| unit.name.clone()).collect();
-        let (supervisor, handle) = Supervisor::new(folder.clone(), plan);
+        let (supervisor, handle) = Supervisor::new(folder.clone(), plan, terms);
         let _control = control::listen(&folder, handle.clone())?;
         let failure = Rc::new(RefCell::new(None));
         let reported = Rc::clone(&failure);

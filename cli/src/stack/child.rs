@@ -67,6 +67,8 @@ pub struct Keeper {
     pub instance: u16,
     /// How it is started, asked before every start.
     pub launch: Rc<dyn Fn() -> anyhow::Result<Launch>>,
+    /// How long it waits before it starts what died.
+    pub backoff: RestartBackoff,
     /// What the supervisor says.
     pub orders: mpsc::Receiver<Order>,
     /// What the supervisor is told.
@@ -90,7 +92,6 @@ impl std::fmt::Debug for Keeper {
 impl Keeper {
     /// Runs until [`Order::Stop`], or until the supervisor is gone.
     pub async fn run(mut self) {
-        let mut backoff = RestartBackoff::default();
         loop {
             let began = Instant::now();
             let ended = match self.live_once().await {
@@ -104,7 +105,7 @@ impl Keeper {
                     true
                 }
                 Ended::Died(how) => {
-                    let pause = backoff.after(began.elapsed());
+                    let pause = self.backoff.after(began.elapsed());
                     self.tell(Happened::Died { how, pause }).await;
                     self.wait_before_restart(pause).await
                 }

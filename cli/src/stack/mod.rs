@@ -14,6 +14,7 @@ pub mod acl;
 pub mod backoff;
 pub mod boot;
 pub mod child;
+pub mod companion;
 pub mod control;
 pub mod demo;
 pub mod detached;

@@ -2,9 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::anyhow;
 use serde::{Deserialize, Serialize};
+
+use super::backoff::RestartBackoff;
+
+/// 5 s: long enough that a process which dies at once costs its machine little.
+pub const RESTART_PAUSE_MS_MAX_DEFAULT: u64 = 5_000;
 
 /// Everything a supervisor has to know besides its data folder.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +27,18 @@ pub struct StackOptions {
     pub external_postgres: Option<String>,
     /// Brokers that are used instead of an own one.
     pub external_kafka: Option<ExternalKafka>,
+    /// How it is kept running.
+    #[serde(default)]
+    pub terms: Terms,
+}
+
+/// How patiently a stack is kept running, and for how long.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Terms {
+    /// The longest pause before a process that died is started again, in milliseconds.
+    pub restart_pause_ms_max: u64,
+    /// The process with which the stack ends; none: it runs until it is told to stop.
+    pub companion: Option<u32>,
 }
 
 /// How much of the stack is started.
@@ -55,6 +73,34 @@ pub struct ServiceVariable {
     pub name: String,
     /// Its value.
     pub value: String,
+}
+
+// === impl Terms ===
+
+impl Default for Terms {
+    fn default() -> Self {
+        Self {
+            restart_pause_ms_max: RESTART_PAUSE_MS_MAX_DEFAULT,
+            companion: None,
+        }
+    }
+}
+
+impl Terms {
+    /// Those of a stack that ends with this very process, however this one ends.
+    #[must_use]
+    pub fn of_this_process() -> Self {
+        Self {
+            companion: Some(std::process::id()),
+            ..Self::default()
+        }
+    }
+
+    /// The pauses before a restart.
+    #[must_use]
+    pub fn backoff(&self) -> RestartBackoff {
+        RestartBackoff::up_to(Duration::from_millis(self.restart_pause_ms_max))
+    }
 }
 
 // === impl ServiceVariable ===

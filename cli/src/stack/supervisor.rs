@@ -13,7 +13,9 @@ use tokio::task::JoinSet;
 use tokio::time::interval;
 
 use super::child::{Event, Happened, Keeper, Order};
+use super::companion::Companion;
 use super::folder::Folder;
+use super::options::Terms;
 use super::plan::{Addresses, Plan, Probe, Unit};
 use super::process::{self, ProcessIdentity};
 use super::readiness;
@@ -76,6 +78,7 @@ pub type Answer = Result<StatusReport, String>;
 pub struct Supervisor {
     folder: Folder,
     plan: Plan,
+    terms: Terms,
     children: BTreeMap<(String, u16), Tracked>,
     keepers: JoinSet<()>,
     events: (mpsc::Sender<Event>, mpsc::Receiver<Event>),
@@ -153,11 +156,12 @@ impl std::fmt::Debug for Supervisor {
 impl Supervisor {
     /// A supervisor that has started nothing yet.
     #[must_use]
-    pub fn new(folder: Folder, plan: Plan) -> (Self, Handle) {
+    pub fn new(folder: Folder, plan: Plan, terms: Terms) -> (Self, Handle) {
         let (sender, requests) = mpsc::channel(REQUESTS_MAX);
         let supervisor = Self {
             folder,
             plan,
+            terms,
             children: BTreeMap::new(),
             keepers: JoinSet::new(),
             events: mpsc::channel(EVENTS_MAX),
@@ -178,6 +182,7 @@ impl Supervisor {
         let mut terminated = signal(SignalKind::terminate()).context("watch SIGTERM")?;
         let mut interrupted = signal(SignalKind::interrupt()).context("watch SIGINT")?;
         let mut hung_up = signal(SignalKind::hangup()).context("watch SIGHUP")?;
+        let companion = Companion::of(self.terms.companion);
         let mut rotations = interval(rotation::CHECK_INTERVAL);
         let mut prober = JoinSet::new();
         prober.spawn_local(probe_forever(Rc::clone(&self.probes)));
@@ -196,6 +201,10 @@ impl Supervisor {
                     reply.send(answer).ok();
                 }
                 _ = rotations.tick() => rotation::rotate(&self.folder.logs(), rotation::LOG_BYTES_MAX),
+                () = companion.ended() => {
+                    terminal::note("the process that this stack belongs to has ended");
+                    break;
+                }
                 _ = terminated.recv() => break,
                 _ = interrupted.recv() => break,
                 _ = hung_up.recv() => break,
@@ -255,6 +264,7 @@ impl Supervisor {
             unit: unit.name.clone(),
             instance,
             launch: Rc::new(move || Ok(make(instance)?.launch)),
+            backoff: self.terms.backoff(),
             orders: receiver,
             events: self.events.0.clone(),
         };

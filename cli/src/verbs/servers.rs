@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 
 use crate::stack::acl::TEST;
-use crate::stack::options::{Extent, StackOptions};
+use crate::stack::options::{Extent, StackOptions, Terms};
 use crate::stack::ports::Ports;
 use crate::stack::postgres::Server;
 use crate::stack::secrets::Secrets;
@@ -43,7 +43,7 @@ pub async fn run(arguments: Arguments, stack: &Stack) -> anyhow::Result<ExitCode
     let folder = stack.folder();
     match arguments.action {
         Action::Up { port_base } => {
-            for (name, value) in up(folder, port_base).await? {
+            for (name, value) in up(folder, port_base, Terms::default()).await? {
                 terminal::say(format!("export {name}='{value}'"));
             }
         }
@@ -61,11 +61,16 @@ pub async fn run(arguments: Arguments, stack: &Stack) -> anyhow::Result<ExitCode
 ///
 /// # Errors
 /// When they do not start.
-pub async fn up(folder: &Folder, port_base: u16) -> anyhow::Result<Vec<(&'static str, String)>> {
+pub async fn up(
+    folder: &Folder,
+    port_base: u16,
+    terms: Terms,
+) -> anyhow::Result<Vec<(&'static str, String)>> {
     let ports = Ports::from_base(port_base)?;
     let options = StackOptions {
         port_base,
         extent: Extent::Servers,
+        terms,
         ..StackOptions::default()
     };
     detached::start(folder, &options).await?;

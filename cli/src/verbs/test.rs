@@ -11,6 +11,7 @@ use tokio::process::Command;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, timeout};
 
+use crate::stack::options::Terms;
 use crate::stack::{Folder, Stack};
 use crate::terminal;
 
@@ -101,7 +102,8 @@ pub async fn run(arguments: Arguments, stack: &Stack) -> anyhow::Result<ExitCode
 
 async fn suite(arguments: &Arguments, folder: &Folder) -> anyhow::Result<Vec<Outcome>> {
     terminal::note("starting PostgreSQL and Kafka for the tests");
-    let mut environment = super::servers::up(folder, arguments.port_base).await?;
+    let mut environment =
+        super::servers::up(folder, arguments.port_base, Terms::of_this_process()).await?;
     let path = |path: &PathBuf| std::path::absolute(path).map(|path| path.display().to_string());
     environment.push(("BREWLINE_BIN_DIR", path(&arguments.fault_bin_dir)?));
     environment.push(("BREWLINE_PLAIN_BIN_DIR", path(&arguments.plain_bin_dir)?));

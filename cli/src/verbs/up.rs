@@ -12,7 +12,9 @@ use tokio::time::{Instant, sleep};
 use crate::stack::control::{self, Wish};
 use crate::stack::detached::{self, Begun};
 use crate::stack::folder::FolderLock;
-use crate::stack::options::{Extent, ExternalKafka, ServiceVariable, StackOptions};
+use crate::stack::options::{
+    Extent, ExternalKafka, RESTART_PAUSE_MS_MAX_DEFAULT, ServiceVariable, StackOptions, Terms,
+};
 use crate::stack::ports::PORT_BASE_DEFAULT;
 use crate::stack::{Stack, boot, demo, leftovers};
 use crate::terminal;
@@ -42,6 +44,12 @@ pub struct Arguments {
     /// A file of such lines; empty ones and those that begin with # are left out
     #[arg(long, value_name = "FILE")]
     env_file: Option<PathBuf>,
+    /// The longest pause before a process that died is started again
+    #[arg(long, value_name = "MS", default_value_t = RESTART_PAUSE_MS_MAX_DEFAULT)]
+    restart_pause_ms_max: u64,
+    /// Stop everything when this process has ended, however it ended
+    #[arg(long, value_name = "PID")]
+    companion: Option<u32>,
     #[command(flatten)]
     servers: ExistingServers,
 }
@@ -98,6 +106,10 @@ impl Arguments {
                 username: servers.kafka_username,
                 password: servers.kafka_password,
             }),
+            terms: Terms {
+                restart_pause_ms_max: self.restart_pause_ms_max,
+                companion: self.companion,
+            },
         })
     }
 }

@@ -1,7 +1,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
-use brewline_chaos::evidence;
+use brewline_chaos::evidence::{Evidence, EvidenceReader};
 use brewline_chaos::verdict::{Finding, Verdict};
 use brewline_chaos::{invariants, timeline};
 use brewline_cli::sources::{self, Scope};
@@ -21,26 +21,35 @@ const MUST: [&str; 13] = [
     "I1", "I2", "I3", "I4", "I5", "I6", "I8", "I9", "I10", "I11", "I12", "I14", "I20",
 ];
 
-/// Does the fault, heals it, waits, judges. The note says what was seen.
-pub(crate) async fn judged(platform: &Platform, scenario: &Scenario) -> anyhow::Result<String> {
+/// Does the fault, heals it, waits, judges what was ordered since. The note says what was seen.
+pub(crate) async fn judged(
+    platform: &Platform,
+    scenario: &Scenario,
+    evidence: &mut EvidenceReader,
+) -> anyhow::Result<String> {
     let began = SystemClock.now();
     (scenario.fault)(platform).await.context("do the fault")?;
     platform.all_ready().await.context("heal")?;
     let healed = SystemClock.now();
-    let orders = platform.database("order")?;
-    platform
-        .until("customers are served again", async || {
-            let closed = closed_since(&orders, healed).await;
-            closed.is_ok_and(|closed| closed >= ORDERS_AFTERWARDS)
-        })
-        .await?;
-    let waited = until_closed(&orders, SystemClock.now()).await?;
-    let report = judge(platform, began).await?;
     let recovery = healed.since(began).as_millis();
+    platform.closed_since(healed, ORDERS_AFTERWARDS).await?;
+    let waited = until_closed(&platform.database("order")?, SystemClock.now()).await?;
+    let looked = Instant::now();
+    let orders = judge(&read(platform, began, evidence).await?)?;
     Ok(format!(
-        "fault and healing {recovery} ms, closed {} ms after, {report}",
-        waited.as_millis()
+        "fault and healing {recovery} ms, closed {} ms after, {orders} orders judged in {} ms",
+        waited.as_millis(),
+        looked.elapsed().as_millis()
     ))
+}
+
+/// Judges the whole run once more, from its first customer and with nothing remembered of earlier readings:
+/// what a later fault did to an earlier order shows here.
+pub(crate) async fn whole(platform: &Platform) -> anyhow::Result<String> {
+    platform.send_customers_home().await?;
+    until_closed(&platform.database("order")?, SystemClock.now()).await?;
+    let evidence = read(platform, platform.opened, &mut EvidenceReader::default()).await?;
+    Ok(format!("{} orders judged", judge(&evidence)?))
 }
 
 async fn until_closed(orders: &Pool, placed_before: Timestamp) -> anyhow::Result<Duration> {
@@ -67,24 +76,24 @@ async fn open_orders(orders: &Pool, placed_before: Timestamp) -> anyhow::Result<
         .get(0))
 }
 
-async fn closed_since(orders: &Pool, placed_after: Timestamp) -> anyhow::Result<i64> {
-    let sql = "select count(*) from saga where not open and started_at >= $1";
-    Ok(orders
-        .get()
-        .await?
-        .query_one(sql, &[&SqlInstant(placed_after)])
-        .await?
-        .get(0))
-}
-
-async fn judge(platform: &Platform, since: Timestamp) -> anyhow::Result<String> {
+async fn read(
+    platform: &Platform,
+    since: Timestamp,
+    reader: &mut EvidenceReader,
+) -> anyhow::Result<Evidence> {
     let scope = Scope {
         since,
         journal: Some(platform.journal.as_path()),
         healing_promised: true,
     };
-    let evidence = evidence::collect(sources::of(&platform.endpoints()?, &scope)?).await;
-    let findings = invariants::judge(&evidence);
+    Ok(reader
+        .read(sources::of(&platform.endpoints()?, &scope)?)
+        .await)
+}
+
+/// The number of orders judged; or what is wrong, with the story of one order.
+fn judge(evidence: &Evidence) -> anyhow::Result<usize> {
+    let findings = invariants::judge(evidence);
     let broken: Vec<&Finding> = findings
         .iter()
         .filter(|finding| match finding.verdict {
@@ -94,30 +103,19 @@ async fn judge(platform: &Platform, since: Timestamp) -> anyhow::Result<String> 
         })
         .collect();
     if broken.is_empty() {
-        let orders = evidence.judged().len();
-        return Ok(format!("{orders} orders judged"));
+        return Ok(evidence.judged().len());
     }
-    for order in broken
-        .iter()
-        .flat_map(|f| &f.violations)
-        .filter_map(|v| v.order_id.as_ref())
-        .take(1)
-    {
-        for entry in timeline::of(&evidence, order.parse().context("an order's id")?) {
+    let mut violations = broken.iter().flat_map(|finding| &finding.violations);
+    if let Some(order) = violations.find_map(|violation| violation.order_id.as_ref()) {
+        for entry in timeline::of(evidence, order.parse().context("an order's id")?) {
             println!(
                 "    {} {:<14} {}",
                 entry.at_micros, entry.source, entry.text
             );
         }
     }
-    bail!(
-        "{}",
-        broken
-            .iter()
-            .map(|finding| told(finding))
-            .collect::<Vec<_>>()
-            .join("\n    ")
-    )
+    let told: Vec<String> = broken.iter().map(|finding| told(finding)).collect();
+    bail!("{}", told.join("\n    "))
 }
 
 fn told(finding: &Finding) -> String {

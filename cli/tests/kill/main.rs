@@ -4,6 +4,7 @@
 //! Real processes, real PostgreSQL, real Kafka; the build with crash points. Leases and sessions are
 //! short, so that a fault costs seconds. `BREWLINE_BIN_DIR` names that build; `./brewline test` sets
 //! it. Arguments are scenarios to run (part of a name); `--all` adds the cross product.
+//! `BREWLINE_KILL_DATA` and `BREWLINE_KILL_PORT_BASE` move the platform elsewhere.
 
 #![allow(
     clippy::print_stdout,
@@ -13,6 +14,8 @@
 mod judge;
 mod planted;
 mod platform;
+mod processor;
+mod replays;
 mod scenarios;
 
 use std::io::Write as _;
@@ -20,9 +23,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use brewline_chaos::evidence::EvidenceReader;
 use planted::Planted;
 use platform::Platform;
 use scenarios::Scenario;
+
+/// The judgement of everything that the scenarios did, at their end.
+const WHOLE_RUN: &str = "the-whole-run-once-more";
 
 /// How a run of scenarios ended.
 #[derive(Debug, Default)]
@@ -68,49 +75,64 @@ fn names() -> Vec<String> {
         .into_iter()
         .map(|scenario| scenario.name.to_owned());
     faults
+        .chain([WHOLE_RUN.to_owned()])
         .chain(planted::ALL.iter().map(Planted::name))
         .collect()
 }
 
 async fn run(bin_dir: PathBuf, wanted: &[String]) -> ExitCode {
     let chosen = |name: &str| wanted.is_empty() || wanted.iter().any(|part| name.contains(part));
-    let count = names().iter().filter(|name| chosen(name)).count();
+    let faults: Vec<Scenario> = scenarios::all(is_long())
+        .into_iter()
+        .filter(|s| chosen(s.name))
+        .collect();
+    let bugs: Vec<&Planted> = planted::ALL
+        .iter()
+        .filter(|bug| chosen(&bug.name()))
+        .collect();
+    let count = faults.len() + usize::from(!faults.is_empty()) + bugs.len();
     let mut tally = Tally {
         filtered: names().len() - count,
         ..Tally::default()
     };
     say(&format!("\nrunning {count} tests"));
     let started = Instant::now();
-    let faults: Vec<Scenario> = scenarios::all(is_long())
-        .into_iter()
-        .filter(|s| chosen(s.name))
-        .collect();
     if !faults.is_empty() {
         on_a_platform(&bin_dir, &mut tally, async |platform, tally| {
-            for scenario in &faults {
-                let begun = Instant::now();
-                let result = judge::judged(platform, scenario).await;
-                tally.count(scenario.name, begun, result);
-            }
+            all_faults(platform, &faults, tally).await;
         })
         .await;
     }
-    let bugs: Vec<&Planted> = planted::ALL
-        .iter()
-        .filter(|bug| chosen(&bug.name()))
-        .collect();
     if !bugs.is_empty() {
         // Planted bugs leave broken books behind: they get a platform of their own.
         on_a_platform(&bin_dir, &mut tally, async |platform, tally| {
-            for bug in bugs {
-                let begun = Instant::now();
-                let result = planted::caught(platform, bug).await;
-                tally.count(&bug.name(), begun, result);
-            }
+            all_bugs(platform, &bugs, tally).await;
         })
         .await;
     }
     finish(&tally, started.elapsed())
+}
+
+/// Each fault, judged by what was ordered since it; at the end the whole run from its first order.
+async fn all_faults(platform: &Platform, faults: &[Scenario], tally: &mut Tally) {
+    let mut evidence = EvidenceReader::default();
+    for scenario in faults {
+        let begun = Instant::now();
+        let result = judge::judged(platform, scenario, &mut evidence).await;
+        tally.count(scenario.name, begun, result);
+    }
+    let begun = Instant::now();
+    let result = judge::whole(platform).await;
+    tally.count(WHOLE_RUN, begun, result);
+}
+
+async fn all_bugs(platform: &Platform, bugs: &[&Planted], tally: &mut Tally) {
+    let mut evidence = EvidenceReader::default();
+    for bug in bugs {
+        let begun = Instant::now();
+        let result = planted::caught(platform, bug, &mut evidence).await;
+        tally.count(&bug.name(), begun, result);
+    }
 }
 
 async fn on_a_platform(

@@ -1,28 +1,39 @@
 //! The checker has teeth: each planted bug is switched on in the running platform, given what it needs
 //! to bite, and must be caught by the invariant that it breaks.
 //!
-//! Damage stays in the books, so what counts is what is new: a violation of that invariant which was
-//! not there before the bug was switched on.
+//! Damage stays in the books, and an order that one bug has hurt may close under the next. So what
+//! counts is a violation of that invariant which was not there before, about an order that only this bug
+//! can have hurt.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
-use brewline_chaos::evidence;
+use brewline_chaos::evidence::{EvidenceReader, born_ms};
 use brewline_chaos::{faults, invariants};
 use brewline_cli::sources::{self, Scope};
 use brewline_kernel::{Clock as _, Timestamp, system::SystemClock};
 use serde_json::json;
+use uuid::Uuid;
 
 use crate::platform::Platform;
+use crate::{replays, scenarios};
 
 /// What a bug needs to bite.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Bait {
+enum Bait {
     /// Orders alone.
     Orders,
     /// Answers of the card processor to this kind of request that get lost.
     LostAnswers(&'static str),
+    /// Old records that come again.
+    LateRecords,
+    /// A batch of orders that is committed long after later ones.
+    SlowCommit,
+    /// A crash while Kafka has not yet answered.
+    CrashBeforeAck,
+    /// A holder of the relay that stands still until another has taken its place.
+    LostLease,
 }
 
 /// A planted bug, where it lives, and who must catch it.
@@ -36,36 +47,61 @@ pub(crate) struct Planted {
 
 /// How long a bug is given to show.
 const SHOWS_WITHIN: Duration = Duration::from_secs(25);
-/// How long orders flow before evidence is looked at for the first time.
-const FIRST_LOOK: Duration = Duration::from_millis(2_500);
+/// So many orders have closed before there is anything to come again late.
+const A_HISTORY: i64 = 20;
+/// So many rows of the outbox go by while Kafka stands still.
+const ROWS_UNANSWERED: i64 = 20;
 
 /// The bugs that the whole platform shows within seconds. Those that need a rare interleaving or a long
 /// wait are found by the simulator (`chaos/sim/tests/planted.rs`), under the same checkers.
 pub(crate) const ALL: &[Planted] = &[
     bug("wrong-total", "order", Bait::Orders, "I6"),
     bug("wrong-capture-amount", "payment", Bait::Orders, "I6"),
-    bug(
-        "double-capture",
-        "payment",
-        Bait::LostAnswers("capture"),
-        "I5",
-    ),
-    bug(
-        "new-key-on-unknown",
-        "payment",
-        Bait::LostAnswers("authorise"),
-        "I5",
-    ),
+    bug("double-capture", "payment", LOST_CAPTURES, "I5"),
+    bug("new-key-on-unknown", "payment", LOST_AUTHORISATIONS, "I5"),
     bug("forget-reverse", "order", Bait::Orders, "I5"),
+    bug("reject-keeps-capture", "order", Bait::Orders, "I5"),
     bug("forget-release", "inventory", Bait::Orders, "I4"),
     bug("release-twice", "inventory", Bait::Orders, "I4"),
     bug("idempotency-ignores-key", "order", Bait::Orders, "I14"),
     bug("phantom-order", "order", Bait::Orders, "I2"),
     bug("lose-acked-order", "order", Bait::Orders, "I1"),
+    bug("checkout-forgotten", "order", Bait::Orders, "I8"),
+    bug(
+        "unknown-capture-means-refused",
+        "order",
+        LOST_CAPTURES,
+        "I8",
+    ),
     bug("saga-skips-state", "order", Bait::Orders, "I9"),
     bug("ledger-off-by-one", "inventory", Bait::Orders, "I3"),
+    bug(
+        "consumer-ignores-inbox",
+        "inventory",
+        Bait::LateRecords,
+        "I12",
+    ),
+    bug(
+        "duplicate-takes-effect",
+        "inventory",
+        Bait::LateRecords,
+        "I11",
+    ),
     bug("consumer-skips-offset", "inventory", Bait::Orders, "I12"),
+    bug("outbox-forgotten", "order", Bait::Orders, "I10"),
+    bug("relay-skips-gaps", "order", Bait::SlowCommit, "I10"),
+    bug(
+        "relay-marks-before-ack",
+        "order",
+        Bait::CrashBeforeAck,
+        "I10",
+    ),
+    bug("relay-ignores-lease", "order", Bait::LostLease, "I20"),
+    bug("relay-forgets-its-epoch", "order", Bait::LostLease, "I20"),
 ];
+
+const LOST_CAPTURES: Bait = Bait::LostAnswers("capture");
+const LOST_AUTHORISATIONS: Bait = Bait::LostAnswers("authorise");
 
 const fn bug(
     bug: &'static str,
@@ -84,30 +120,32 @@ const fn bug(
 // === impl Planted ===
 
 impl Planted {
+    /// Whether only this bug can have hurt an order: one that was placed since it was planted, or where
+    /// old records come again, one placed before.
+    fn may_have_hurt(&self, order: Uuid, planted_at: Timestamp) -> bool {
+        let is_younger = born_ms(order) >= planted_at.as_millis();
+        is_younger != (self.bait == Bait::LateRecords)
+    }
+
     pub(crate) fn name(&self) -> String {
         format!("planted-{}-is-caught-by-{}", self.bug, self.caught_by)
     }
 }
 
 /// Plants the bug, baits it, and waits until its invariant is newly broken.
-pub(crate) async fn caught(platform: &Platform, planted: &Planted) -> anyhow::Result<String> {
-    let before = broken(platform, planted.caught_by, Timestamp::EPOCH).await?;
-    let began = SystemClock.now();
-    plant(platform, planted, planted.bug).await?;
-    bait(platform, planted).await.context("bait the bug")?;
-    tokio::time::sleep(FIRST_LOOK).await;
-    let deadline = Instant::now() + SHOWS_WITHIN;
-    let mut found = None;
-    while found.is_none() && Instant::now() < deadline {
-        let now = broken(platform, planted.caught_by, Timestamp::EPOCH).await?;
-        found = now.difference(&before).next().cloned();
-        tokio::time::sleep(Duration::from_millis(500)).await;
-    }
+pub(crate) async fn caught(
+    platform: &Platform,
+    planted: &Planted,
+    evidence: &mut EvidenceReader,
+) -> anyhow::Result<String> {
+    let before = broken(platform, planted, None, evidence).await?;
+    let began = Instant::now();
+    let found = shown(platform, planted, &before, evidence).await;
+    let after = began.elapsed().as_millis();
     faults::behave(&platform.processor()?).await?;
     plant(platform, planted, "").await?;
     platform.all_ready().await?;
-    let after = SystemClock.now().since(began).as_millis();
-    match found {
+    match found? {
         Some(violation) => Ok(format!(
             "{} after {after} ms: {violation}",
             planted.caught_by
@@ -116,39 +154,110 @@ pub(crate) async fn caught(platform: &Platform, planted: &Planted) -> anyhow::Re
     }
 }
 
+/// What its invariant says about the bug; nothing when it does not notice.
+async fn shown(
+    platform: &Platform,
+    planted: &Planted,
+    before: &BTreeSet<String>,
+    evidence: &mut EvidenceReader,
+) -> anyhow::Result<Option<String>> {
+    let planted_at = SystemClock.now();
+    bait(platform, planted).await.context("bait the bug")?;
+    let deadline = Instant::now() + SHOWS_WITHIN;
+    while Instant::now() < deadline {
+        let now = broken(platform, planted, Some(planted_at), evidence).await?;
+        if let Some(new) = now.difference(before).next() {
+            return Ok(Some(new.clone()));
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    Ok(None)
+}
+
 /// Also after a crash that the bait causes: the bug is in the process, not in its folder.
 async fn plant(platform: &Platform, planted: &Planted, bug: &str) -> anyhow::Result<()> {
     let (admin, _) = platform.instance(planted.service, 1)?;
     Ok(faults::plant(&admin, bug).await?)
 }
 
+/// Plants the bug and gives it what it needs.
 async fn bait(platform: &Platform, planted: &Planted) -> anyhow::Result<()> {
+    let service = planted.service;
     match planted.bait {
-        Bait::Orders => Ok(()),
+        Bait::Orders => plant(platform, planted, planted.bug).await,
         Bait::LostAnswers(what) => {
+            plant(platform, planted, planted.bug).await?;
             let how = json!({ "mode": "done-then-reset", "share": 0.5 });
             Ok(faults::misbehave(&platform.processor()?, what, &how).await?)
+        }
+        Bait::LateRecords => {
+            platform.closed_since(Timestamp::EPOCH, A_HISTORY).await?;
+            plant(platform, planted, planted.bug).await?;
+            replays::oldest_again(platform, "brewline.order.events.v1").await?;
+            Ok(())
+        }
+        Bait::SlowCommit => {
+            plant(platform, planted, planted.bug).await?;
+            scenarios::commit_late(platform).await
+        }
+        Bait::CrashBeforeAck => {
+            let kafka = platform.kafka()?;
+            faults::freeze(kafka)?;
+            let crashed = crash_unanswered(platform, planted).await;
+            faults::thaw(kafka)?;
+            crashed?;
+            platform.all_ready().await
+        }
+        Bait::LostLease => {
+            platform.cli(&["scale", service, "2"]).await?;
+            platform.all_ready().await?;
+            plant(platform, planted, planted.bug).await?;
+            scenarios::freeze_until_replaced(platform, service).await?;
+            platform.cli(&["scale", service, "1"]).await
         }
     }
 }
 
-/// The violations of one invariant, as sentences.
+/// Lets the relay pass rows that Kafka cannot have taken, and ends its process.
+async fn crash_unanswered(platform: &Platform, planted: &Planted) -> anyhow::Result<()> {
+    let service = planted.service;
+    plant(platform, planted, planted.bug).await?;
+    let passed = platform.watermark(service).await?;
+    platform
+        .until("the relay passes unanswered rows", async || {
+            let now = platform.watermark(service).await;
+            now.is_ok_and(|now| now > passed + ROWS_UNANSWERED)
+        })
+        .await?;
+    let (_, pid) = platform.instance(service, 1)?;
+    Ok(faults::kill(pid)?)
+}
+
+/// What its invariant says; once it is planted, about orders that it may have hurt.
 async fn broken(
     platform: &Platform,
-    invariant: &str,
-    since: Timestamp,
+    planted: &Planted,
+    planted_at: Option<Timestamp>,
+    reader: &mut EvidenceReader,
 ) -> anyhow::Result<BTreeSet<String>> {
     let scope = Scope {
-        since,
+        since: Timestamp::EPOCH,
         journal: Some(platform.journal.as_path()),
-        healing_promised: false,
+        healing_promised: true,
     };
-    let evidence = evidence::collect(sources::of(&platform.endpoints()?, &scope)?).await;
-    let findings = invariants::judge(&evidence);
-    let finding = findings.into_iter().find(|finding| finding.id == invariant);
-    let violations = finding.context("no such invariant")?.violations;
-    Ok(violations
-        .into_iter()
-        .map(|v| format!("{} {}", v.order_id.unwrap_or_default(), v.detail))
-        .collect())
+    let evidence = reader
+        .read(sources::of(&platform.endpoints()?, &scope)?)
+        .await;
+    let mut findings = invariants::judge(&evidence).into_iter();
+    let finding = findings.find(|finding| finding.id == planted.caught_by);
+    let mut told = BTreeSet::new();
+    for violation in finding.context("no such invariant")?.violations {
+        let order: Option<Uuid> = violation.order_id.map(|id| id.parse()).transpose()?;
+        let both = order.zip(planted_at);
+        if both.is_none_or(|(order, at)| planted.may_have_hurt(order, at)) {
+            let order = order.unwrap_or_default();
+            told.insert(format!("{order} {}", violation.detail));
+        }
+    }
+    Ok(told)
 }

@@ -1,5 +1,5 @@
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use brewline_chaos::history::Journal;
@@ -8,9 +8,9 @@ use brewline_cli::bench::shop;
 use brewline_cli::sources;
 use brewline_cli::stack::Endpoints;
 use brewline_cli::stack::Folder;
-use brewline_kernel::Clock as _;
 use brewline_kernel::system::SystemClock;
-use brewline_postgres::Pool;
+use brewline_kernel::{Clock as _, Timestamp};
+use brewline_postgres::{Instant, Pool, ToSql};
 use tokio::process::Command;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -22,8 +22,11 @@ const RATE: u64 = 40;
 const LOAD_FOR: Duration = Duration::from_secs(3_600);
 /// How long a process may take to be ready again.
 const READY_WITHIN: Duration = Duration::from_secs(45);
-/// Far from the ports of a stack that a person runs.
+/// Far from the ports of a stack that a person runs; `BREWLINE_KILL_PORT_BASE` names another.
 const PORT_BASE: &str = "18080";
+/// Crashes follow each other here faster than anywhere: a process that crashed before must not be made
+/// to wait for it.
+const RESTART_PAUSE_MS_MAX: &str = "200";
 /// Short leases, sessions and timeouts: a fault then costs seconds.
 const SETTINGS: [&str; 8] = [
     "*:BREWLINE_RELAY_LEASE_MS=2000",
@@ -41,6 +44,8 @@ pub(crate) struct Platform {
     cli: PathBuf,
     data: PathBuf,
     pub(crate) journal: PathBuf,
+    /// When the first customer came. What was ordered before is in no journal.
+    pub(crate) opened: Timestamp,
     customers: CancellationToken,
     load: JoinHandle<Vec<workload::Placed>>,
 }
@@ -54,7 +59,11 @@ impl Platform {
         let data = data_folder();
         down(&cli, &data).await?;
         let mut up = Command::new(&cli);
-        up.args(["up", "--detach", "--no-demo", "--port-base", PORT_BASE]);
+        up.args(["up", "--detach", "--no-demo", "--port-base"]);
+        up.arg(std::env::var_os("BREWLINE_KILL_PORT_BASE").unwrap_or_else(|| PORT_BASE.into()));
+        up.args(["--restart-pause-ms-max", RESTART_PAUSE_MS_MAX]);
+        // However this run ends, its platform ends with it.
+        up.args(["--companion", &std::process::id().to_string()]);
         up.arg("--data").arg(&data).arg("--bin-dir").arg(bin_dir);
         for setting in SETTINGS {
             up.args(["--env", setting]);
@@ -68,6 +77,7 @@ impl Platform {
         let gateway = endpoints.gateway.context("no gateway")?;
         let name = format!("kill{:x}", SystemClock.now().as_millis());
         let shop = shop::open(&gateway, &name, 1_000_000).await?;
+        let opened = SystemClock.now();
         let load = Load {
             gateway,
             shop,
@@ -91,6 +101,7 @@ impl Platform {
             cli,
             data,
             journal,
+            opened,
             customers,
             load,
         })
@@ -120,6 +131,48 @@ impl Platform {
 
     pub(crate) fn endpoints(&self) -> anyhow::Result<Endpoints> {
         Endpoints::read(&Folder::at(&self.data)?)
+    }
+
+    pub(crate) fn data(&self) -> &Path {
+        &self.data
+    }
+
+    /// Nobody orders any more, and everybody has been answered.
+    pub(crate) async fn send_customers_home(&self) -> anyhow::Result<()> {
+        self.customers.cancel();
+        self.until("every customer is answered", async || {
+            self.load.is_finished()
+        })
+        .await
+    }
+
+    /// Waits until so many orders that were placed since an instant have closed.
+    pub(crate) async fn closed_since(&self, since: Timestamp, wanted: i64) -> anyhow::Result<()> {
+        let sql = "select count(*) from saga where not open and started_at >= $1";
+        let orders = self.database("order")?;
+        self.until("customers are served", async || {
+            let closed = number(&orders, sql, &[&Instant(since)]).await;
+            closed.is_ok_and(|closed| closed >= wanted)
+        })
+        .await
+    }
+
+    /// How often the first relay slot of a service has changed hands.
+    pub(crate) async fn relay_epoch(&self, service: &str) -> anyhow::Result<i64> {
+        let sql = "select epoch from relay_slot where slot = 0";
+        number(&self.database(service)?, sql, &[]).await
+    }
+
+    /// How far the first relay slot of a service says that it is.
+    pub(crate) async fn watermark(&self, service: &str) -> anyhow::Result<i64> {
+        let sql = "select watermark from relay_slot where slot = 0";
+        number(&self.database(service)?, sql, &[]).await
+    }
+
+    /// The broker's process.
+    pub(crate) fn kafka(&self) -> anyhow::Result<u32> {
+        let pids = self.endpoints()?.pids.kafka;
+        pids.first().copied().context("no Kafka of our own")
     }
 
     /// Runs a verb of the command line.
@@ -200,15 +253,24 @@ impl Platform {
         what: &str,
         holds: impl AsyncFn() -> bool,
     ) -> anyhow::Result<()> {
-        let deadline = Instant::now() + READY_WITHIN;
+        let deadline = std::time::Instant::now() + READY_WITHIN;
         while !holds().await {
-            if Instant::now() > deadline {
+            if std::time::Instant::now() > deadline {
                 bail!("not within {READY_WITHIN:?}: {what}");
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         Ok(())
     }
+}
+
+/// What a statement counts.
+pub(crate) async fn number(
+    pool: &Pool,
+    sql: &'static str,
+    parameters: &[&(dyn ToSql + Sync)],
+) -> anyhow::Result<i64> {
+    Ok(pool.get().await?.query_one(sql, parameters).await?.get(0))
 }
 
 async fn ready(admin: &str) -> bool {

@@ -1,12 +1,15 @@
 use std::future::Future;
 use std::pin::Pin;
-use std::time::Duration;
 
-use anyhow::{Context as _, ensure};
+use anyhow::Context as _;
 use brewline_chaos::faults;
-use serde_json::{Value, json};
+use brewline_kernel::system::SystemClock;
+use brewline_kernel::{Clock as _, Timestamp};
+use brewline_postgres::Instant;
+use serde_json::json;
 
-use crate::platform::Platform;
+use crate::platform::{Platform, number};
+use crate::{processor, replays};
 
 /// How a fault is done; it returns once the fault is over and only healing is left.
 type Fault =
@@ -45,11 +48,11 @@ const CRASH_POINTS: [(&str, &str); 23] = [
     ("payment", "relay.marked"),
 ];
 
-/// How long a misbehaving card processor is left alone.
-const MISBEHAVE_FOR: Duration = Duration::from_secs(3);
+/// So many orders go through while a fault lasts that nothing may wait for.
+const WHILE: i64 = 40;
 
-/// How long the processor remembers a key here; the platform's settings say so.
-const KEYS_LIVE_FOR: Duration = Duration::from_secs(4);
+/// Holds one batch of orders open for long enough that others overtake it.
+const SLOW_COMMIT: &str = "order.before-commit=pause:1200";
 
 /// Every scenario: each crash point once, and in the long run at several passes and under answers of
 /// the card processor that get lost.
@@ -67,7 +70,7 @@ pub(crate) fn all(long: bool) -> Vec<Scenario> {
     }
     all.push(scenario("kill-postgres", |p| Box::pin(kill_postgres(p))));
     all.push(scenario("kill-kafka", |p| Box::pin(kill_kafka(p))));
-    all.extend(processor_scenarios());
+    all.extend(processor::all());
     all.push(scenario("timer-claimed", |p| Box::pin(timer_claimed(p))));
     all.push(scenario("two-of-each", |p| Box::pin(two_of_each(p))));
     all.push(scenario("relay-holder-frozen-past-its-lease", |p| {
@@ -76,12 +79,21 @@ pub(crate) fn all(long: bool) -> Vec<Scenario> {
     all.push(scenario("consumer-frozen-past-its-session", |p| {
         Box::pin(frozen(p, "inventory"))
     }));
-    if long {
-        all.extend(cross_product());
-    }
     all.push(scenario("slow-transaction-holds-a-low-position", |p| {
         Box::pin(slow_transaction(p))
     }));
+    all.push(scenario("slow-transaction-commits-a-low-position", |p| {
+        Box::pin(commit_late(p))
+    }));
+    all.push(scenario("every-record-published-twice-at-once", |p| {
+        Box::pin(replays::at_once(p))
+    }));
+    all.push(scenario("old-records-published-again-late", |p| {
+        Box::pin(replays::late(p))
+    }));
+    if long {
+        all.extend(cross_product());
+    }
     all
 }
 
@@ -124,86 +136,7 @@ async fn crash_under(
     crashed.with_context(|| format!("{plan} never bit"))
 }
 
-fn processor_scenarios() -> Vec<Scenario> {
-    let modes: [(&'static str, &'static str, Value); 10] = [
-        (
-            "authorise-done-then-hang",
-            "authorise",
-            json!({ "mode": "done-then-hang", "share": 0.5 }),
-        ),
-        (
-            "authorise-done-then-reset",
-            "authorise",
-            json!({ "mode": "done-then-reset", "share": 0.5 }),
-        ),
-        (
-            "authorise-error",
-            "authorise",
-            json!({ "mode": "error", "status": 503, "share": 0.5 }),
-        ),
-        (
-            "authorise-hang",
-            "authorise",
-            json!({ "mode": "hang", "share": 0.5 }),
-        ),
-        (
-            "authorise-slow",
-            "authorise",
-            json!({ "mode": "slow", "delayMs": 1800, "share": 0.5 }),
-        ),
-        (
-            "capture-done-then-hang",
-            "capture",
-            json!({ "mode": "done-then-hang", "share": 0.5 }),
-        ),
-        (
-            "capture-done-then-reset",
-            "capture",
-            json!({ "mode": "done-then-reset", "share": 0.5 }),
-        ),
-        (
-            "void-done-then-reset",
-            "void",
-            json!({ "mode": "done-then-reset", "share": 0.7 }),
-        ),
-        (
-            "refund-error",
-            "refund",
-            json!({ "mode": "error", "status": 500, "share": 0.7 }),
-        ),
-        (
-            "refuse-connection",
-            "authorise",
-            json!({ "mode": "refuse-connection", "share": 0.5 }),
-        ),
-    ];
-    let mut all: Vec<Scenario> = modes
-        .into_iter()
-        .map(|(name, what, how)| {
-            scenario(leak(format!("processor-{name}")), move |p| {
-                let how = how.clone();
-                Box::pin(async move { misbehave(p, &[(what, how)]).await })
-            })
-        })
-        .collect();
-    all.push(scenario("processor-forgets-keys", |p| {
-        Box::pin(forget_keys(p))
-    }));
-    all
-}
-
-/// Answers are lost for longer than the processor remembers keys: to repeat a request would charge
-/// twice, so only a look by reference may tell.
-async fn forget_keys(platform: &Platform) -> anyhow::Result<()> {
-    let processor = platform.processor()?;
-    let lost = json!({ "mode": "done-then-hang", "share": 0.6 });
-    faults::misbehave(&processor, "authorise", &lost).await?;
-    faults::misbehave(&processor, "capture", &lost).await?;
-    tokio::time::sleep(KEYS_LIVE_FOR + MISBEHAVE_FOR).await;
-    Ok(faults::behave(&processor).await?)
-}
-
-fn scenario<F>(name: &'static str, fault: F) -> Scenario
+pub(crate) fn scenario<F>(name: &'static str, fault: F) -> Scenario
 where
     F: for<'a> Fn(&'a Platform) -> Pin<Box<dyn Future<Output = anyhow::Result<()>> + 'a>> + 'static,
 {
@@ -214,7 +147,7 @@ where
 }
 
 /// Names live as long as the run: there are a few dozen.
-fn leak(name: String) -> &'static str {
+pub(crate) fn leak(name: String) -> &'static str {
     Box::leak(name.into_boxed_str())
 }
 
@@ -275,15 +208,6 @@ async fn kill_kafka(platform: &Platform) -> anyhow::Result<()> {
         .await
 }
 
-async fn misbehave(platform: &Platform, what: &[(&str, Value)]) -> anyhow::Result<()> {
-    let processor = platform.processor()?;
-    for (what, how) in what {
-        faults::misbehave(&processor, what, how).await?;
-    }
-    tokio::time::sleep(MISBEHAVE_FOR).await;
-    Ok(faults::behave(&processor).await?)
-}
-
 /// A timer is only claimed when a call came back unknown: so the processor is made to hang first.
 async fn timer_claimed(platform: &Platform) -> anyhow::Result<()> {
     let processor = platform.processor()?;
@@ -314,43 +238,47 @@ async fn two_of_each(platform: &Platform) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The first of two replicas stands still until its lease and its session are over and the second has
-/// taken its place; then it wakes and finds that it is no longer what it was.
+/// The first of two replicas stands still, and wakes when it is no longer what it was.
 async fn frozen(platform: &Platform, service: &str) -> anyhow::Result<()> {
     platform.cli(&["scale", service, "2"]).await?;
     platform.all_ready().await?;
-    let (_, pid) = platform.instance(service, 1)?;
-    let before = epochs(platform, service).await?;
-    faults::freeze(pid)?;
-    let taken = platform
-        .until("the other one takes over", async || {
-            epochs(platform, service)
-                .await
-                .is_ok_and(|now| now > before)
-        })
-        .await;
-    let woken = faults::thaw(pid);
-    taken?;
-    woken?;
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    freeze_until_replaced(platform, service).await?;
     platform.cli(&["scale", service, "1"]).await
 }
 
-/// The sum of all epochs: it grows when anything changes hands.
-async fn epochs(platform: &Platform, service: &str) -> anyhow::Result<i64> {
-    let sql = "select ((select coalesce(sum(epoch), 0) from relay_slot)
-                     + (select coalesce(sum(epoch), 0) from consumer_position))::bigint";
-    Ok(platform
-        .database(service)?
-        .get()
-        .await?
-        .query_one(sql, &[])
-        .await?
-        .get(0))
+/// The first of two replicas stands still until its lease and its session are over and the second has
+/// taken its place; then it wakes, and finds out while orders flow.
+pub(crate) async fn freeze_until_replaced(
+    platform: &Platform,
+    service: &str,
+) -> anyhow::Result<()> {
+    let (_, pid) = platform.instance(service, 1)?;
+    let before = (
+        platform.relay_epoch(service).await?,
+        consumer_epochs(platform, service).await?,
+    );
+    faults::freeze(pid)?;
+    let replaced = platform
+        .until("the other one has relay and consumers", async || {
+            let relay = platform.relay_epoch(service).await;
+            let consumers = consumer_epochs(platform, service).await;
+            relay.is_ok_and(|now| now > before.0) && consumers.is_ok_and(|now| now > before.1)
+        })
+        .await;
+    let woken = faults::thaw(pid);
+    replaced?;
+    woken?;
+    platform.closed_since(SystemClock.now(), WHILE).await
 }
 
-/// A transaction takes a position of the outbox and keeps it for three seconds. Nobody may wait for
-/// it, and nothing behind it may be forgotten.
+/// The sum of a service's epochs as a consumer: it grows when a partition changes hands.
+async fn consumer_epochs(platform: &Platform, service: &str) -> anyhow::Result<i64> {
+    let sql = "select coalesce(sum(epoch), 0)::bigint from consumer_position";
+    number(&platform.database(service)?, sql, &[]).await
+}
+
+/// A transaction takes a position of the outbox and keeps it while orders are confirmed. Nobody may wait
+/// for it, and nothing behind it may be forgotten.
 async fn slow_transaction(platform: &Platform) -> anyhow::Result<()> {
     let endpoints = platform.endpoints()?;
     let url = endpoints
@@ -362,23 +290,26 @@ async fn slow_transaction(platform: &Platform) -> anyhow::Result<()> {
     let db = pool.get().await?;
     db.batch_execute("begin; select pg_current_xact_id(); select nextval('outbox_position_0')")
         .await?;
-    let marks = async || -> anyhow::Result<i64> {
-        let sql = "select count(*) from orders where status = 'confirmed'";
-        Ok(platform
-            .database("order")?
-            .get()
-            .await?
-            .query_one(sql, &[])
-            .await?
-            .get(0))
-    };
-    let before = marks().await?;
-    tokio::time::sleep(Duration::from_secs(3)).await;
-    let after = marks().await?;
+    let confirmed = confirmed_since(platform, SystemClock.now()).await;
     db.batch_execute("rollback").await?;
-    ensure!(
-        after > before,
-        "no order was confirmed while a transaction held a low position"
-    );
-    Ok(())
+    confirmed.context("while a transaction held a low position")
+}
+
+/// A batch of orders is written, and committed only when later positions are long published.
+pub(crate) async fn commit_late(platform: &Platform) -> anyhow::Result<()> {
+    let (admin, _) = platform.instance("order", 1)?;
+    let began = SystemClock.now();
+    faults::arm(&admin, SLOW_COMMIT).await?;
+    confirmed_since(platform, began).await
+}
+
+async fn confirmed_since(platform: &Platform, since: Timestamp) -> anyhow::Result<()> {
+    let sql = "select count(*) from orders where status = 'confirmed' and placed_at >= $1";
+    let orders = platform.database("order")?;
+    platform
+        .until("orders are confirmed", async || {
+            let confirmed = number(&orders, sql, &[&Instant(since)]).await;
+            confirmed.is_ok_and(|confirmed| confirmed >= WHILE)
+        })
+        .await
 }

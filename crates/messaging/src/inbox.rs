@@ -74,7 +74,7 @@ impl Judge {
     #[must_use]
     pub fn classify(&self, subject: &str, version: i64, known: Known) -> Verdict {
         let applied = known.version.unwrap_or(0);
-        if version <= applied && !planted("consumer-ignores-inbox") {
+        if version <= applied && !takes_duplicates() {
             return Verdict::Duplicate;
         }
         if known.key == Key::Parked {
@@ -97,6 +97,11 @@ impl Judge {
     fn may_be_forgotten(&self, subject: &str) -> bool {
         born(subject).is_some_and(|born| born < self.remembers_since)
     }
+}
+
+/// Planted: what was applied before is taken for new.
+fn takes_duplicates() -> bool {
+    planted("consumer-ignores-inbox") || planted("duplicate-takes-effect")
 }
 
 /// When a subject named by a UUID of version 7 was made.

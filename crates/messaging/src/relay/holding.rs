@@ -154,7 +154,8 @@ impl<'a> Holding<'a> {
             failpoint::hit("relay.marked");
         }
         let Some(xid) = xid else {
-            return Ok(false);
+            // Planted: it takes no notice of who holds the slot now.
+            return Ok(failpoint::planted("relay-ignores-lease"));
         };
         self.outages = 0;
         if moves {

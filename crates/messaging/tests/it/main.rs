@@ -11,5 +11,7 @@ mod consumer;
 mod dead_letters;
 mod relay;
 mod schema;
+#[cfg(feature = "fault-injection")]
+mod teeth;
 mod views;
 mod world;

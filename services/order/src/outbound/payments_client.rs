@@ -214,6 +214,13 @@ fn outcome(kind: CallKind, answer: Option<wire::Outcome>) -> Outcome {
         {
             Outcome::Done(Effect::Authorised)
         }
+        Some(Answer::Unknown(_)) | None
+            if kind == CallKind::Capture && failpoint::planted("unknown-capture-means-refused") =>
+        {
+            Outcome::Refused {
+                detail: "no answer".to_owned(),
+            }
+        }
         Some(Answer::Unknown(_)) | None => Outcome::Unknown,
     }
 }

@@ -83,7 +83,9 @@ fn decide(
     let mut answers = Vec::with_capacity(waiting.len());
     for (waiting, priced) in waiting.iter().zip(priced) {
         let answer = keys.answer(waiting, priced, |placement| {
-            sagas.push(saga(waiting, &placement));
+            if !(brewline_failpoint::planted("checkout-forgotten") && is_rare(placement.order_id)) {
+                sagas.push(saga(waiting, &placement));
+            }
             accept(waiting, placement, now, &mut changes)
         });
         answers.push(answer);
