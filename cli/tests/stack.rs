@@ -27,6 +27,14 @@ fn well_known_ports_follow_the_base() {
 }
 
 #[test]
+fn a_taken_port_moves_the_whole_stack() {
+    let first = Ports::first_free(41_000).unwrap();
+    let taken = std::net::TcpListener::bind(("127.0.0.1", first + 17)).unwrap();
+    assert!(Ports::first_free(first).unwrap() > first + 17);
+    drop(taken);
+}
+
+#[test]
 fn no_two_instances_share_a_port() {
     let ports = Ports::from_base(20_000).unwrap();
     let mut seen = vec![

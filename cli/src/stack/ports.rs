@@ -7,6 +7,12 @@ use anyhow::{anyhow, bail};
 /// The base unless told otherwise; the gateway's own port.
 pub const PORT_BASE_DEFAULT: u16 = 8080;
 
+/// Where the ports of tests are looked for.
+pub const TESTS_BASE: u16 = 28_080;
+/// How far apart two stacks are looked for, and how many places are tried.
+const STRIDE: u16 = 200;
+const TRIES: u16 = 20;
+
 /// So many instances of one service have ports.
 pub const INSTANCES_MAX: u16 = 10;
 
@@ -31,14 +37,27 @@ impl Ports {
     /// # Errors
     /// When the last of them would be beyond 65535, or the first below 1024.
     pub fn from_base(base: u16) -> anyhow::Result<Self> {
-        let count = PAIRS_START + PORTS_PER_SERVICE * PAIRED_COUNT;
-        if base < 1024 || base.checked_add(count).is_none() {
+        if base < 1024 || base.checked_add(COUNT).is_none() {
             bail!(
-                "--port-base must be from 1024 to {}, since {count} ports follow it",
-                u16::MAX - count
+                "--port-base must be from 1024 to {}, since {COUNT} ports follow it",
+                u16::MAX - COUNT
             );
         }
         Ok(Self { base })
+    }
+
+    /// The first base, from `first` on, all of whose ports are free now: several checkouts can be tested
+    /// on one machine at the same time.
+    ///
+    /// # Errors
+    /// When there is none near.
+    pub fn first_free(first: u16) -> anyhow::Result<u16> {
+        let bases = (0..TRIES).map(|n| first.saturating_add(n.saturating_mul(STRIDE)));
+        let free = |port: u16| TcpListener::bind(loopback(port)).is_ok();
+        bases
+            .filter(|base| Self::from_base(*base).is_ok())
+            .find(|base| (*base..base + COUNT).all(free))
+            .ok_or_else(|| anyhow!("no {COUNT} free ports in a row were found from {first} on"))
     }
 
     /// The gateway's HTTP port.
@@ -113,6 +132,9 @@ impl Ports {
 }
 
 const PAIRED_COUNT: u16 = 5;
+
+/// How many ports follow a base.
+const COUNT: u16 = PAIRS_START + PORTS_PER_SERVICE * PAIRED_COUNT;
 
 /// A port on this machine only.
 #[must_use]

@@ -12,11 +12,15 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, timeout};
 
 use crate::stack::options::Terms;
+use crate::stack::ports::{Ports, TESTS_BASE};
 use crate::stack::{Folder, Stack};
 use crate::terminal;
 
 /// No step takes this long, compiling from nothing included.
 const STEP_WITHIN: Duration = Duration::from_secs(45 * 60);
+
+/// The platform of the kill tests is looked for so far behind the servers of the other tests.
+const KILL_PORTS_AFTER: u16 = 4_000;
 
 /// Arguments of `test`.
 #[derive(Debug, Args)]
@@ -26,9 +30,9 @@ pub struct Arguments {
     /// The long cross products too
     #[arg(long)]
     all: bool,
-    /// The servers' first port
-    #[arg(long, value_name = "N", default_value_t = 28080)]
-    port_base: u16,
+    /// The servers' first port; unless told, the first free ones from 28080 on
+    #[arg(long, value_name = "N")]
+    port_base: Option<u16>,
     /// The repository
     #[arg(long, hide = true, env = "BREWLINE_ROOT", default_value = ".")]
     root: PathBuf,
@@ -102,8 +106,13 @@ pub async fn run(arguments: Arguments, stack: &Stack) -> anyhow::Result<ExitCode
 
 async fn suite(arguments: &Arguments, folder: &Folder) -> anyhow::Result<Vec<Outcome>> {
     terminal::note("starting PostgreSQL and Kafka for the tests");
-    let mut environment =
-        super::servers::up(folder, arguments.port_base, Terms::of_this_process()).await?;
+    let base = match arguments.port_base {
+        Some(base) => base,
+        None => Ports::first_free(TESTS_BASE)?,
+    };
+    let mut environment = super::servers::up(folder, base, Terms::of_this_process()).await?;
+    let kill_base = Ports::first_free(base.saturating_add(KILL_PORTS_AFTER))?;
+    environment.push(("BREWLINE_KILL_PORT_BASE", kill_base.to_string()));
     let path = |path: &PathBuf| std::path::absolute(path).map(|path| path.display().to_string());
     environment.push(("BREWLINE_BIN_DIR", path(&arguments.fault_bin_dir)?));
     environment.push(("BREWLINE_PLAIN_BIN_DIR", path(&arguments.plain_bin_dir)?));
@@ -131,7 +140,7 @@ fn steps(arguments: &Arguments) -> Vec<Step> {
     let tests = "test --workspace --features fault-injection --no-fail-fast";
     steps.push(Step::cargo("tests", tests).with(pattern));
     if arguments.all {
-        let kill = "test -p brewline-cli --features brewline-server/fault-injection --test kill";
+        let kill = "test --workspace --features fault-injection --test kill";
         steps.push(Step::cargo("all kill tests", kill).with(pattern));
         if let Some(step) = steps.last_mut() {
             step.arguments.extend(["--".to_owned(), "--all".to_owned()]);
