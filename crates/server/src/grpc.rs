@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::net::TcpListener;
-use tonic::codegen::tokio_stream::wrappers::TcpListenerStream;
 use tonic::service::Routes;
 use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
 
 use crate::Context;
@@ -40,7 +40,6 @@ pub async fn serve(context: &Context, listen: SocketAddr, routes: Routes) -> any
     let (reporter, health) = tonic_health::server::health_reporter();
     report_health(context, reporter);
     let server = Server::builder()
-        .tcp_nodelay(true)
         .max_connection_age(CONNECTION_AGE_MAX)
         .http2_keepalive_interval(Some(KEEPALIVE.0))
         .http2_keepalive_timeout(Some(KEEPALIVE.1))
@@ -50,7 +49,9 @@ pub async fn serve(context: &Context, listen: SocketAddr, routes: Routes) -> any
         .add_service(reflection);
     let shutdown = context.shutdown();
     context.spawn("grpc", async move {
-        let incoming = TcpListenerStream::new(listener);
+        // Set on each connection here: the server's own setting is for listeners of its own making. With
+        // Nagle's algorithm an answer of more than one segment would wait 40 ms for an acknowledgement.
+        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
         let stopped = shutdown.cancelled_owned();
         server
             .serve_with_incoming_shutdown(incoming, stopped)

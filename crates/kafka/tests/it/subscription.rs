@@ -231,15 +231,17 @@ async fn a_member_that_closes_is_replaced_at_once() {
     let (topic, group) = (topics.name("orders"), topics.name("group"));
     fill(&topics, &topic, 0, 10).await;
     fill(&topics, &topic, 1, 10).await;
-    let mut old = Member::join(topics.config(), &group, &topic, Limits::default());
+    let config = topics.config().clone();
+    let config = config.with_session_timeout(Duration::from_secs(30));
+    let mut old = Member::join(&config, &group, &topic, Limits::default());
     old.until("it reads everything", |member| member.read.len() == 20)
         .await;
     let began = Instant::now();
     old.subscription.close().await;
-    let mut new = Member::join(topics.config(), &group, &topic, Limits::default());
+    let mut new = Member::join(&config, &group, &topic, Limits::default());
     new.until("it reads everything", |member| member.read.len() == 20)
         .await;
-    // The session timeout is 10 s: nobody waited for it.
+    // The session timeout is 30 s: nobody waited for it.
     assert!(
         began.elapsed() < Duration::from_secs(8),
         "{:?}",

@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 
 use super::edge::Edge;
+use super::objects::StructsAreObjects;
 use super::problem::Problem;
 
 /// The longest body, in bytes.
@@ -100,7 +101,7 @@ async fn collect(mut body: Bytes) -> Result<Vec<u8>, Problem> {
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let mut json = serde_json::Deserializer::from_slice(bytes);
-    let parsed = serde_path_to_error::deserialize(&mut json)
+    let parsed = serde_path_to_error::deserialize(StructsAreObjects(&mut json))
         .map_err(|error| (error.path().to_string(), error.into_inner()))
         .and_then(|value| match json.end() {
             Ok(()) => Ok(value),
@@ -114,9 +115,31 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     })
 }
 
+/// Names types as JSON does, not as Rust does.
+fn in_words_of_json(detail: &str) -> String {
+    let Some((found, expected)) = detail.split_once(", expected ") else {
+        return detail.to_owned();
+    };
+    let (expected, place) = expected.split_once(" at line").unwrap_or((expected, ""));
+    let expected = match expected {
+        "i64" | "u64" | "i32" | "u32" | "u8" => "an integer",
+        "a string" | "a boolean" => expected,
+        _ if expected.starts_with("struct ") => "an object",
+        _ if expected.starts_with("a sequence") => "an array",
+        other => other,
+    };
+    let found = found
+        .replace("sequence", "an array")
+        .replace("map", "an object");
+    match place {
+        "" => format!("{found}, expected {expected}"),
+        place => format!("{found}, expected {expected} at line{place}"),
+    }
+}
+
 /// JSON of another shape than asked for: the field is named, be it unknown, missing or of another type.
 fn wrong_shape(path: &str, error: &serde_json::Error) -> Problem {
-    let detail = error.to_string();
+    let detail = in_words_of_json(&error.to_string());
     // The path of an unknown or missing field ends at its parent; its own name stands in backticks.
     let named = detail
         .strip_prefix("unknown field `")

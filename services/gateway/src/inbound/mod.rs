@@ -10,6 +10,7 @@ mod edge;
 mod etag;
 mod fields;
 mod headers;
+mod objects;
 mod order_view;
 mod orders;
 mod path;
