@@ -4,6 +4,7 @@
 
 pub mod bench;
 pub mod decode;
+pub mod exit;
 pub mod shop;
 pub mod sources;
 pub mod stack;

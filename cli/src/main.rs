@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use brewline_cli::stack::{Folder, Stack};
-use brewline_cli::{terminal, verbs};
+use brewline_cli::{exit, terminal, verbs};
 use clap::{Parser, Subcommand};
 
 /// Coffee orders that survive anything: a local stack, and what to do with it.
@@ -76,7 +76,7 @@ fn main() -> ExitCode {
             // Help and version are answers; everything else is wrong usage.
             error.print().ok();
             return if error.use_stderr() {
-                ExitCode::from(verbs::USAGE)
+                ExitCode::from(exit::USAGE)
             } else {
                 ExitCode::SUCCESS
             };
@@ -86,7 +86,7 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             terminal::note(format!("brewline: {error:#}"));
-            verbs::exit_code(&error)
+            ExitCode::from(exit::code(&error))
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{Context as _, bail};
 use reqwest::header::HeaderMap;
 use reqwest::{Method, RequestBuilder, Response};
 use serde_json::Value;
@@ -164,18 +164,6 @@ pub fn is_at_rest(order: &Value) -> bool {
         "rejected" | "cancelled" => !matches!(payment, "reversing" | "authorised"),
         _ => payment == "captured",
     }
-}
-
-/// A value that may stand in a query as it is.
-///
-/// # Errors
-/// When it holds characters that no id of the shop holds.
-pub fn plain(value: &str) -> anyhow::Result<&str> {
-    let harmless = |c: char| c.is_ascii_alphanumeric() || "-_.~".contains(c);
-    if value.chars().all(harmless) {
-        return Ok(value);
-    }
-    Err(anyhow!("{value:?} holds characters that no id has"))
 }
 
 fn amount(money: &Value) -> String {

@@ -13,7 +13,7 @@ use serde_json::json;
 #[command(name = "brewline-sim", version)]
 struct Arguments {
     /// How many seeds, from the first on; 1000 unless a single one is asked for
-    #[arg(long)]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     seeds: Option<u64>,
     /// The first seed; alone, it is the only one and its story is told
     #[arg(long)]
@@ -26,8 +26,19 @@ struct Arguments {
 /// How many seeds a run takes that was told nothing: about a second's worth.
 const SEEDS: u64 = 1_000;
 
+/// The exit code of wrong usage, as `brewline` has it.
+const USAGE: u8 = 64;
+
 fn main() -> anyhow::Result<ExitCode> {
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help and version are answers; everything else is wrong usage.
+            error.print()?;
+            let code = if error.use_stderr() { USAGE } else { 0 };
+            return Ok(ExitCode::from(code));
+        }
+    };
     let code = match (arguments.seed, arguments.seeds) {
         (Some(seed), None) => one(seed, arguments.json)?,
         (base, count) => many(base.unwrap_or(1), count.unwrap_or(SEEDS), arguments.json)?,

@@ -46,6 +46,11 @@ const INVARIANTS: [Invariant; 13] = [
     ("I20", "epochs never go down", epochs::never_go_down),
 ];
 
+/// Their ids.
+pub fn ids() -> impl Iterator<Item = &'static str> {
+    INVARIANTS.iter().map(|(id, ..)| *id)
+}
+
 /// Judges all invariants.
 #[must_use]
 pub fn judge(evidence: &Evidence) -> Vec<Finding> {

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 
 use super::folder::{Folder, write_atomically};
+use crate::exit::Unknown;
 
 /// The whole file. Readable by its owner only: it holds passwords.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -135,7 +136,8 @@ impl Endpoints {
         let text = match fs::read_to_string(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Err(anyhow!("nothing runs on {}", folder.root().display()));
+                let shown = folder.root().display();
+                return Err(Unknown(format!("nothing runs on {shown}")).into());
             }
             Err(error) => return Err(error).with_context(|| format!("read {shown}")),
         };

@@ -39,8 +39,10 @@ pub mod topics;
 
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::Context as _;
 use tonic::transport::{Channel, Endpoint};
+
+use crate::exit::Unknown;
 
 pub use endpoints::Endpoints;
 pub use folder::Folder;
@@ -82,7 +84,7 @@ impl Stack {
         let endpoints = self.endpoints()?;
         endpoints
             .gateway
-            .ok_or_else(|| anyhow!("the gateway does not run"))
+            .ok_or_else(|| Unknown("the gateway does not run".to_owned()).into())
     }
 
     /// A channel to a service's first instance.
@@ -95,7 +97,7 @@ impl Stack {
             .services
             .get(service)
             .and_then(|service| service.grpc.clone())
-            .ok_or_else(|| anyhow!("service {service} does not run or speaks no gRPC"))?;
+            .ok_or_else(|| Unknown(format!("service {service} does not run or speaks no gRPC")))?;
         let endpoint = Endpoint::from_shared(url.clone()).with_context(|| format!("read {url}"))?;
         Ok(endpoint
             .connect_timeout(Duration::from_secs(2))

@@ -8,6 +8,7 @@ use anyhow::anyhow;
 use serde::{Deserialize, Serialize};
 
 use super::backoff::RestartBackoff;
+use super::services::SERVICES;
 
 /// 5 s: long enough that a process which dies at once costs its machine little.
 pub const RESTART_PAUSE_MS_MAX_DEFAULT: u64 = 5_000;
@@ -114,6 +115,12 @@ impl std::str::FromStr for ServiceVariable {
         let (name, value) = assignment.split_once('=').ok_or_else(malformed)?;
         if service.is_empty() || name.is_empty() {
             return Err(malformed());
+        }
+        if service != "*" && !SERVICES.contains(&service) {
+            let known = SERVICES.join(", ");
+            return Err(anyhow!(
+                "there is no service {service} (there are {known}, and * for all)"
+            ));
         }
         Ok(Self {
             service: service.to_owned(),

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{Context as _, anyhow};
 use clap::Args;
 use tokio::net::TcpStream;
 
@@ -17,14 +17,17 @@ pub struct Arguments {
     /// topics, consumer-groups, groups, acls, configs, get-offsets, console-consumer,
     /// console-producer, metadata-quorum, features, delete-records, transactions, log-dirs,
     /// dump-log
-    tool: String,
+    #[arg(value_parser = tool)]
+    tool: &'static Tool,
     /// Handed on to the tool
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     rest: Vec<String>,
 }
 
-/// Each tool with its class and whether it talks to a broker.
-const TOOLS: [(&str, &str, bool); 14] = [
+/// A tool: its name, its class, and whether it talks to a broker.
+type Tool = (&'static str, &'static str, bool);
+
+static TOOLS: [Tool; 14] = [
     ("topics", "org.apache.kafka.tools.TopicCommand", true),
     (
         "consumer-groups",
@@ -70,11 +73,7 @@ const TOOLS: [(&str, &str, bool); 14] = [
 /// # Errors
 /// When nothing runs or there is no such tool.
 pub async fn run(arguments: Arguments, stack: &Stack) -> anyhow::Result<ExitCode> {
-    let asked = arguments.tool.trim_start_matches("kafka-");
-    let Some((_, class, online)) = TOOLS.iter().find(|(name, ..)| *name == asked) else {
-        let names: Vec<&str> = TOOLS.iter().map(|(name, ..)| *name).collect();
-        bail!("there is no tool {asked} (there are {})", names.join(", "));
-    };
+    let (_, class, online) = arguments.tool;
     let mut command = Jars::provide().await?.tool(class);
     if *online {
         let brokers = stack.endpoints()?.kafka.brokers;
@@ -94,6 +93,15 @@ pub async fn run(arguments: Arguments, stack: &Stack) -> anyhow::Result<ExitCode
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
+    })
+}
+
+fn tool(name: &str) -> anyhow::Result<&'static Tool> {
+    let asked = name.trim_start_matches("kafka-");
+    let found = TOOLS.iter().find(|(name, ..)| *name == asked);
+    found.with_context(|| {
+        let names: Vec<&str> = TOOLS.iter().map(|(name, ..)| *name).collect();
+        format!("there are {}", names.join(", "))
     })
 }
 

@@ -6,16 +6,16 @@ use clap::Args;
 
 use crate::stack::Stack;
 use crate::stack::control::{self, Wish};
-use crate::verbs::Unknown;
+use crate::verbs::{Unknown, given};
 
 /// Arguments of `kill`.
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// The service, or one instance of it
-    #[arg(value_name = "SERVICE[/N]")]
+    #[arg(value_name = "SERVICE[/N]", value_parser = given::target)]
     target: String,
     /// The signal, by name or number
-    #[arg(long, default_value = "KILL")]
+    #[arg(long, default_value = "KILL", value_parser = given::signal)]
     signal: String,
 }
 

@@ -3,16 +3,17 @@
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, ExitCode};
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use clap::Args;
 
 use crate::stack::Stack;
+use crate::verbs::{Unknown, given};
 
 /// Arguments of `logs`.
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// The service (`order`, `order/2`, `postgres`, `kafka`, `supervisor`)
-    #[arg(value_name = "SERVICE[/N]")]
+    #[arg(value_name = "SERVICE[/N]", value_parser = whose)]
     service: String,
     /// Go on as lines come
     #[arg(short, long)]
@@ -37,7 +38,7 @@ pub async fn run(arguments: Arguments, stack: &Stack) -> anyhow::Result<ExitCode
         _ => stack.folder().log(service, instance),
     };
     if !path.is_file() {
-        bail!("there is no log {}", path.display());
+        return Err(Unknown(format!("there is no log {}", path.display())).into());
     }
     let mut tail = Command::new("tail");
     tail.args(["-n", &arguments.lines.to_string()]);
@@ -45,4 +46,11 @@ pub async fn run(arguments: Arguments, stack: &Stack) -> anyhow::Result<ExitCode
         tail.arg("-F");
     }
     Err(tail.arg(&path).exec()).context("run tail")
+}
+
+fn whose(text: &str) -> anyhow::Result<String> {
+    match text {
+        "supervisor" => Ok(text.to_owned()),
+        _ => given::target(text),
+    }
 }

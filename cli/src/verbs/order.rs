@@ -3,14 +3,15 @@
 use std::process::ExitCode;
 use std::str::FromStr;
 
-use anyhow::{anyhow, bail};
+use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::shop::{self, Shop};
 use crate::stack::Stack;
-use crate::terminal;
+use crate::verbs::given;
+use crate::{exit, terminal};
 
 /// Arguments of `order`.
 #[derive(Debug, Args)]
@@ -26,7 +27,7 @@ enum Action {
     /// Show an order
     Get {
         /// Its id
-        id: String,
+        id: Uuid,
         /// Print JSON
         #[arg(long)]
         json: bool,
@@ -34,7 +35,7 @@ enum Action {
     /// Show an order each time it changes, until it is settled and its money known
     Watch {
         /// Its id
-        id: String,
+        id: Uuid,
         /// Print JSON, one object a line
         #[arg(long)]
         json: bool,
@@ -42,7 +43,7 @@ enum Action {
     /// Cancel an order
     Cancel {
         /// Its id
-        id: String,
+        id: Uuid,
         /// Print JSON
         #[arg(long)]
         json: bool,
@@ -50,13 +51,13 @@ enum Action {
     /// Orders, newest first
     List {
         /// Only this customer's
-        #[arg(long)]
+        #[arg(long, value_parser = given::plain)]
         customer: Option<String>,
         /// Only this store's
-        #[arg(long)]
+        #[arg(long, value_parser = given::plain)]
         store: Option<String>,
         /// Only those with this status
-        #[arg(long)]
+        #[arg(long, value_parser = given::plain)]
         status: Option<String>,
         /// At most so many
         #[arg(long, default_value_t = 20)]
@@ -85,7 +86,7 @@ struct Place {
     /// The idempotency key; a new one unless told
     #[arg(long)]
     key: Option<String>,
-    /// Wait until it is settled
+    /// Wait until it is settled; a rejected one makes the exit 1, one that takes too long 2
     #[arg(long)]
     wait: bool,
     /// Print JSON
@@ -127,11 +128,11 @@ impl FromStr for Line {
 pub async fn run(arguments: Arguments, stack: &Stack) -> anyhow::Result<ExitCode> {
     let shop = Shop::at(stack.gateway()?)?;
     match arguments.action {
-        Action::Place(what) => place(&shop, what).await?,
-        Action::Get { id, json } => print(&shop.get(&order_path(&id)?, 0).await?, json)?,
-        Action::Watch { id, json } => watch(&shop, &id, json).await?,
+        Action::Place(what) => return place(&shop, what).await,
+        Action::Get { id, json } => print(&shop.get(&order_path(id), 0).await?, json)?,
+        Action::Watch { id, json } => watch(&shop, id, json).await?,
         Action::Cancel { id, json } => {
-            let path = format!("{}/cancel", order_path(&id)?);
+            let path = format!("{}/cancel", order_path(id));
             print(&shop.post(&path, None, &json!({})).await?.body, json)?;
         }
         Action::List {
@@ -152,7 +153,7 @@ pub async fn run(arguments: Arguments, stack: &Stack) -> anyhow::Result<ExitCode
     Ok(ExitCode::SUCCESS)
 }
 
-async fn place(shop: &Shop, what: Place) -> anyhow::Result<()> {
+async fn place(shop: &Shop, what: Place) -> anyhow::Result<ExitCode> {
     let key = what.key.unwrap_or_else(|| Uuid::new_v4().to_string());
     let lines: Vec<Value> = what
         .lines
@@ -167,16 +168,30 @@ async fn place(shop: &Shop, what: Place) -> anyhow::Result<()> {
     });
     let placed = shop.post("/v1/orders", Some(&key), &body).await?.body;
     if !what.wait {
-        return print(&placed, what.json);
+        print(&placed, what.json)?;
+        return Ok(ExitCode::SUCCESS);
     }
-    let id = shop::text(&placed, "orderId").to_owned();
-    let path = format!("{}?until=settled", order_path(&id)?);
-    print(&shop.get(&path, 30).await?, what.json)
+    let id = shop::text(&placed, "orderId");
+    let id = id.parse().with_context(|| format!("read the id {id:?}"))?;
+    let settled = shop
+        .get(&format!("{}?until=settled", order_path(id)), 30)
+        .await?;
+    print(&settled, what.json)?;
+    Ok(ExitCode::from(answer(shop::text(&settled, "status"))))
+}
+
+/// What the exit says of an order that was waited for.
+fn answer(status: &str) -> u8 {
+    match status {
+        "rejected" => exit::NO,
+        "pending" => exit::UNKNOWN,
+        _ => 0,
+    }
 }
 
 /// Asks until nothing more is to come without somebody doing something.
-async fn watch(shop: &Shop, id: &str, as_json: bool) -> anyhow::Result<()> {
-    let path = order_path(id)?;
+async fn watch(shop: &Shop, id: Uuid, as_json: bool) -> anyhow::Result<()> {
+    let path = order_path(id);
     let mut shown = Value::Null;
     loop {
         let order = shop.get(&format!("{path}?until=settled"), 10).await?;
@@ -204,7 +219,7 @@ async fn list(
     let mut path = format!("/v1/orders?pageSize={limit}");
     for (name, value) in filters {
         if let Some(value) = value {
-            path.push_str(&format!("&{name}={}", shop::plain(&value)?));
+            path.push_str(&format!("&{name}={value}"));
         }
     }
     let page = shop.get(&path, 0).await?;
@@ -230,7 +245,17 @@ fn print(order: &Value, as_json: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn order_path(id: &str) -> anyhow::Result<String> {
-    let id: Uuid = id.parse().map_err(|_| anyhow!("{id:?} is no order id"))?;
-    Ok(format!("/v1/orders/{id}"))
+fn order_path(id: Uuid) -> String {
+    format!("/v1/orders/{id}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rejected_order_is_a_no_and_an_undecided_one_is_unknown() {
+        let statuses = ["confirmed", "cancelled", "rejected", "pending"];
+        assert_eq!(statuses.map(answer), [0, 0, exit::NO, exit::UNKNOWN]);
+    }
 }

@@ -3,15 +3,17 @@
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, ExitCode};
 
-use anyhow::{Context as _, anyhow};
+use anyhow::Context as _;
 use clap::Args;
 
 use crate::stack::Stack;
+use crate::verbs::{Unknown, given};
 
 /// Arguments of `psql`.
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// The service whose database it is
+    #[arg(value_parser = given::WITH_DATABASE)]
     service: String,
     /// May read only, as `verify` does
     #[arg(long)]
@@ -36,7 +38,7 @@ pub async fn run(arguments: Arguments, stack: &Stack) -> anyhow::Result<ExitCode
     let service = &arguments.service;
     let url = urls
         .get(service)
-        .ok_or_else(|| anyhow!("{service} has no database"))?;
+        .ok_or_else(|| Unknown(format!("the stack names no database of {service}")))?;
     let mut psql = Command::new("psql");
     // The URL holds a password, and arguments are everybody's to read.
     let (without, password) = split_password(url);

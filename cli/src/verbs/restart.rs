@@ -6,13 +6,14 @@ use clap::Args;
 
 use crate::stack::Stack;
 use crate::stack::control::Wish;
+use crate::verbs::given;
 use crate::verbs::kill::tell;
 
 /// Arguments of `restart`.
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// The service, or one instance of it
-    #[arg(value_name = "SERVICE[/N]")]
+    #[arg(value_name = "SERVICE[/N]", value_parser = given::target)]
     target: String,
 }
 

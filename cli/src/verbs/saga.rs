@@ -9,6 +9,7 @@ use comfy_table::Table;
 use comfy_table::presets::NOTHING;
 use serde_json::{Value, json};
 use tonic::transport::Channel;
+use uuid::Uuid;
 
 use crate::stack::Stack;
 use crate::terminal;
@@ -38,7 +39,7 @@ enum Action {
     /// One saga with its log
     Show {
         /// Its id: the order's
-        id: String,
+        id: Uuid,
         /// Print JSON
         #[arg(long)]
         json: bool,
@@ -53,7 +54,7 @@ pub async fn run(arguments: Arguments, stack: &Stack) -> anyhow::Result<ExitCode
     let mut client = SagaServiceClient::new(stack.channel("order")?);
     match arguments.action {
         Action::List { state, limit, json } => list(&mut client, state, limit, json).await?,
-        Action::Show { id, json } => show(&mut client, id, json).await?,
+        Action::Show { id, json } => show(&mut client, id.to_string(), json).await?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -4,14 +4,16 @@
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, ExitCode};
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use clap::Args;
+
+use crate::verbs::Unknown;
 
 /// Arguments of `sim`.
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// How many seeds; 1000 unless a single one is asked for
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     seeds: Option<u64>,
     /// The first seed; alone, it is the only one and its story is told
     #[arg(long, value_name = "S")]
@@ -29,10 +31,11 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let own = std::env::current_exe().context("find this program")?;
     let program = own.with_file_name("brewline-sim");
     if !program.is_file() {
-        bail!(
-            "{} is not there: build it with `cargo build -p brewline-sim`",
-            program.display()
-        );
+        let shown = program.display();
+        return Err(Unknown(format!(
+            "{shown} is not there: build it with `cargo build -p brewline-sim`"
+        ))
+        .into());
     }
     let mut command = Command::new(&program);
     if let Some(seeds) = arguments.seeds {

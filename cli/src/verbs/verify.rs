@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context as _, bail};
 use brewline_chaos::evidence::{self, Evidence};
 use brewline_chaos::verdict::{Finding, Report, Verdict};
 use brewline_chaos::{invariants, timeline};
@@ -14,19 +13,25 @@ use comfy_table::{Cell, Table, presets};
 use crate::sources::{self, Scope};
 use crate::stack::Stack;
 use crate::terminal;
-use crate::verbs::why;
+use crate::verbs::{given, why};
 
 /// Arguments of `verify`.
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// Leave out orders placed before this instant (RFC 3339)
-    #[arg(long, value_name = "INSTANT")]
-    since: Option<String>,
+    #[arg(long, value_name = "INSTANT", value_parser = given::instant)]
+    since: Option<Timestamp>,
     /// What clients asked for and were told, as `bench --journal` writes it
     #[arg(long, value_name = "FILE")]
     journal: Option<PathBuf>,
     /// Invariants that must be judged; one that cannot be is `unknown`
-    #[arg(long, value_name = "I1,I2,…", value_delimiter = ',')]
+    #[arg(
+        long,
+        value_name = "I1,I2,…",
+        value_delimiter = ',',
+        value_parser = given::invariant(),
+        hide_possible_values = true
+    )]
     must: Vec<String>,
     /// Everything should have healed by now: a parked saga fails
     #[arg(long)]
@@ -42,11 +47,10 @@ const TIMELINES_MAX: usize = 3;
 /// Judges the running stack.
 ///
 /// # Errors
-/// When no stack runs or an argument makes no sense.
+/// When no stack runs.
 pub async fn run(arguments: Arguments, stack: &Stack) -> anyhow::Result<ExitCode> {
-    let since = instant(arguments.since.as_deref())?;
     let scope = Scope {
-        since,
+        since: arguments.since.unwrap_or(Timestamp::EPOCH),
         journal: arguments.journal.as_deref(),
         healing_promised: arguments.healed,
     };
@@ -56,7 +60,7 @@ pub async fn run(arguments: Arguments, stack: &Stack) -> anyhow::Result<ExitCode
     let evidence = evidence::collect(sources).await;
     progress.clear();
     let mut findings = invariants::judge(&evidence);
-    demand(&mut findings, &arguments.must)?;
+    demand(&mut findings, &arguments.must);
     let report = Report::new(Some(why::instant(evidence.since.as_micros())), findings);
     if arguments.json {
         terminal::say_json(&report)?;
@@ -66,28 +70,15 @@ pub async fn run(arguments: Arguments, stack: &Stack) -> anyhow::Result<ExitCode
     Ok(ExitCode::from(report.exit_code()))
 }
 
-fn instant(text: Option<&str>) -> anyhow::Result<Timestamp> {
-    let Some(text) = text else {
-        return Ok(Timestamp::EPOCH);
-    };
-    let parsed: jiff::Timestamp = text.parse().context("--since is no RFC 3339 instant")?;
-    Ok(Timestamp::from_micros(parsed.as_microsecond()))
-}
-
 /// What must be judged and was not is unknown.
-fn demand(findings: &mut [Finding], must: &[String]) -> anyhow::Result<()> {
-    for id in must {
-        let finding = findings.iter_mut().find(|finding| finding.id == id);
-        match finding {
-            None => bail!("there is no invariant {id}"),
-            Some(finding) if finding.verdict == Verdict::NotJudged => {
-                finding.verdict = Verdict::Unknown;
-                finding.notes.push("it had to be judged".to_owned());
-            }
-            Some(_) => {}
-        }
+fn demand(findings: &mut [Finding], must: &[String]) {
+    let demanded = findings
+        .iter_mut()
+        .filter(|finding| must.iter().any(|id| id == finding.id));
+    for finding in demanded.filter(|finding| finding.verdict == Verdict::NotJudged) {
+        finding.verdict = Verdict::Unknown;
+        finding.notes.push("it had to be judged".to_owned());
     }
-    Ok(())
 }
 
 fn print(report: &Report, evidence: &Evidence) {
