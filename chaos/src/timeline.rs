@@ -1,7 +1,8 @@
 //! An order's whole story, from every source, in the order of time.
 
 use brewline_kernel::Timestamp;
-use serde::Serialize;
+use serde::ser::Error as _;
+use serde::{Serialize, Serializer};
 use uuid::Uuid;
 
 use crate::evidence::Evidence;
@@ -10,7 +11,8 @@ use crate::evidence::Evidence;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Entry {
-    /// When, in microseconds since 1970. The clocks of one machine agree; those of several may not.
+    /// When, in microseconds since 1970; RFC 3339 in JSON. The clocks of one machine agree; those of several may not.
+    #[serde(rename = "at", serialize_with = "as_rfc3339")]
     pub at_micros: i64,
     /// Who says so: `order`, `checkout`, `log`, `stock`, `payment` or `card processor`.
     pub source: &'static str,
@@ -122,6 +124,15 @@ fn entry(at: Timestamp, source: &'static str, text: String) -> Entry {
     }
 }
 
+#[allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the shape that serde wants"
+)]
+fn as_rfc3339<S: Serializer>(micros: &i64, to: S) -> Result<S::Ok, S::Error> {
+    let at = jiff::Timestamp::from_microsecond(*micros).map_err(S::Error::custom)?;
+    to.collect_str(&format_args!("{at:.6}"))
+}
+
 fn instant(rfc3339: &str) -> Timestamp {
     let parsed = rfc3339.parse::<jiff::Timestamp>();
     Timestamp::from_micros(parsed.map_or(0, jiff::Timestamp::as_microsecond))
@@ -129,4 +140,17 @@ fn instant(rfc3339: &str) -> Timestamp {
 
 fn short(kind: &str) -> &str {
     kind.rsplit('.').next().unwrap_or(kind)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entrys_instant_is_rfc_3339_text() {
+        let entry = entry(Timestamp::from_micros(1_500_000), "order", "x".to_owned());
+        let json = serde_json::to_value(entry).unwrap();
+        assert_eq!(json["at"], "1970-01-01T00:00:01.500000Z");
+        assert!(json.get("atMicros").is_none());
+    }
 }

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use crate::sources::{self, Scope};
 use crate::stack::Stack;
 use crate::terminal;
+use crate::verbs::Unknown;
 
 /// Arguments of `why`.
 #[derive(Debug, Args)]
@@ -45,6 +46,9 @@ pub async fn run(arguments: Arguments, stack: &Stack) -> anyhow::Result<ExitCode
         }
     }
     if story.is_empty() {
+        if let Err(why) = &evidence.orders {
+            return Err(Unknown(format!("the orders could not be read: {why}")).into());
+        }
         terminal::note(format!("there is no order {}", arguments.order));
         return Ok(ExitCode::FAILURE);
     }
