@@ -1,12 +1,23 @@
-//! The pure parts of the local stack: ports, backoff, files, identities, rights.
+//! The parts of the local stack that start nothing: ports, backoff, files, folders, identities, rights.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "what fails in a test's helper fails the test"
+)]
+
+use std::collections::BTreeMap;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
 use std::time::Duration;
 
+use brewline_cli::stack::Folder;
 use brewline_cli::stack::acl::{Operation, Resource, allows, grants};
 use brewline_cli::stack::backoff::{PAUSE_MAX, PAUSE_MIN, RestartBackoff};
 use brewline_cli::stack::endpoints::{Endpoints, InstanceEndpoints, ServiceEndpoints};
-use brewline_cli::stack::options::ServiceVariable;
+use brewline_cli::stack::options::{Extent, ServiceVariable, StackOptions};
 use brewline_cli::stack::ports::Ports;
+use brewline_cli::stack::prepare;
 use brewline_cli::stack::process::{ProcessIdentity, parse_signal};
 use brewline_cli::stack::supervisor::Target;
 use brewline_cli::stack::topics::{EVENT_TOPICS, topics_to_make};
@@ -162,6 +173,7 @@ fn a_variable_names_its_service() {
     let everywhere: ServiceVariable = "*:A=".parse().unwrap();
     assert!(everywhere.is_for("payment"));
     assert!("BREWLINE_LOG=debug".parse::<ServiceVariable>().is_err());
+    assert!("coffee:A=b".parse::<ServiceVariable>().is_err());
 }
 
 #[test]
@@ -172,6 +184,88 @@ fn signals_are_known_by_name_and_number() {
     );
     assert_eq!(parse_signal("kill").unwrap(), parse_signal("9").unwrap());
     assert!(parse_signal("COFFEE").is_err());
+}
+
+// --- data folders
+
+/// A path under which nothing lies yet; what the test puts there is removed at its end.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("brewline-{name}-{}", std::process::id()));
+        std::fs::remove_dir_all(&path).ok();
+        Self(path)
+    }
+
+    fn mode(&self) -> u32 {
+        std::fs::metadata(&self.0).unwrap().permissions().mode() & 0o777
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        std::fs::remove_dir_all(&self.0).ok();
+    }
+}
+
+#[test]
+fn a_folder_with_a_strangers_files_is_refused_untouched() {
+    let scratch = Scratch::new("stranger");
+    std::fs::create_dir(&scratch.0).unwrap();
+    std::fs::set_permissions(&scratch.0, Permissions::from_mode(0o700)).unwrap();
+    std::fs::write(scratch.0.join("thesis.txt"), "x").unwrap();
+    let folder = Folder::at(&scratch.0).unwrap();
+    let options = StackOptions {
+        extent: Extent::Programs(BTreeMap::new()),
+        ..StackOptions::default()
+    };
+    let error = prepare::claim(&folder, &options).unwrap_err().to_string();
+    assert!(error.contains("thesis.txt"), "{error}");
+    assert_eq!(scratch.mode(), 0o700);
+    assert!(!folder.is_ours());
+    assert!(folder.purge().is_err());
+    assert!(scratch.0.join("thesis.txt").exists());
+}
+
+#[test]
+fn an_up_that_finds_its_port_taken_makes_no_folder() {
+    let scratch = Scratch::new("taken");
+    let base = Ports::first_free(42_000).unwrap();
+    let taken = std::net::TcpListener::bind(("127.0.0.1", base + 3)).unwrap();
+    let options = StackOptions {
+        port_base: base,
+        extent: Extent::Servers,
+        ..StackOptions::default()
+    };
+    let folder = Folder::at(&scratch.0).unwrap();
+    let error = prepare::claim(&folder, &options).unwrap_err().to_string();
+    assert!(error.contains("in use"), "{error}");
+    assert!(!scratch.0.exists());
+    drop(taken);
+}
+
+#[test]
+fn an_empty_folder_is_taken_as_it_is_and_a_used_one_again() {
+    let scratch = Scratch::new("empty");
+    std::fs::create_dir(&scratch.0).unwrap();
+    std::fs::set_permissions(&scratch.0, Permissions::from_mode(0o711)).unwrap();
+    let folder = Folder::at(&scratch.0).unwrap();
+    folder.create().unwrap();
+    assert_eq!(scratch.mode(), 0o711);
+    folder.create().unwrap();
+    folder.purge().unwrap();
+    assert!(!scratch.0.exists());
+}
+
+#[test]
+fn a_folder_that_holds_only_the_data_of_tests_can_be_used() {
+    let scratch = Scratch::new("inner");
+    let inner = Folder::at(&scratch.0.join("test")).unwrap();
+    inner.create().unwrap();
+    let folder = Folder::at(&scratch.0).unwrap();
+    folder.create().unwrap();
+    assert_eq!(folder.inner().len(), 1);
 }
 
 // --- identities

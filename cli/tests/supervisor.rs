@@ -14,6 +14,7 @@ use brewline_cli::stack::control::{self, Wish};
 use brewline_cli::stack::process::{self, ProcessIdentity, parse_signal};
 use brewline_cli::stack::supervisor::StatusReport;
 use brewline_cli::stack::{Folder, leftovers};
+use brewline_cli::verbs::down;
 
 const WITHIN: Duration = Duration::from_secs(20);
 
@@ -199,6 +200,26 @@ async fn a_second_supervisor_on_the_same_folder_is_refused() {
     let mut second = spawn(supervised.folder.root(), programs, "null");
     assert_eq!(second.wait().unwrap().code(), Some(75));
     supervised.until("the first still runs", |r| r.ready).await;
+}
+
+#[tokio::test]
+async fn a_folder_is_not_removed_while_a_stack_runs_below_it() {
+    let name = format!("purge-{}", std::process::id());
+    let outer = Folder::at(&std::env::temp_dir().join(format!("brewline-{name}"))).unwrap();
+    outer.create().unwrap();
+    let inner = outer.root().join("test");
+    let mut supervised = Supervised {
+        child: spawn(&inner, r#"{"a":["sleep","600"]}"#, "null"),
+        folder: Folder::at(&inner).unwrap(),
+    };
+    supervised.until("it runs", |r| r.ready).await;
+    let error = down::purge(&outer).await.unwrap_err().to_string();
+    assert!(error.contains("a stack runs on"), "{error}");
+    supervised.until("it still runs", |r| r.ready).await;
+    control::ask(&supervised.folder, &Wish::Down).await.unwrap();
+    assert!(supervised.child.wait().unwrap().success());
+    down::purge(&outer).await.unwrap();
+    assert!(!outer.root().exists());
 }
 
 #[tokio::test]

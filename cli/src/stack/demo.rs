@@ -61,7 +61,7 @@ pub async fn load(stack: &Stack) -> anyhow::Result<Vec<String>> {
 /// Places an order, follows it to its end and prints when it was where.
 ///
 /// # Errors
-/// When it is refused or does not settle.
+/// When it is refused or rejected, or does not settle.
 pub async fn first_order(stack: &Stack, tokens: &[String]) -> anyhow::Result<()> {
     let shop = Shop::at(stack.gateway()?)?;
     let key = format!("first-order-{}", Uuid::new_v4());
@@ -95,7 +95,21 @@ pub async fn first_order(stack: &Stack, tokens: &[String]) -> anyhow::Result<()>
         order = shop.get(&path, 0).await?;
         show_state(&order, began, &mut shown);
     }
-    Ok(())
+    match order.get("rejection").filter(|why| !why.is_null()) {
+        Some(rejection) => Err(anyhow!("order {id} was rejected: {}", reason(rejection))),
+        None => Ok(()),
+    }
+}
+
+/// A rejection's code, with its detail when it has one.
+fn reason(rejection: &Value) -> String {
+    match (
+        shop::text(rejection, "code"),
+        shop::text(rejection, "detail"),
+    ) {
+        (code, "") => code.to_owned(),
+        (code, detail) => format!("{code}, {detail}"),
+    }
 }
 
 /// Prints status and money when they differ from what was shown last.

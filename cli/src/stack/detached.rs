@@ -11,6 +11,7 @@ use super::boot::last_lines;
 use super::control::{self, Wish};
 use super::folder::Folder;
 use super::options::StackOptions;
+use super::prepare;
 use super::supervisor::StatusReport;
 use crate::terminal::Progress;
 
@@ -34,7 +35,7 @@ pub async fn start(folder: &Folder, options: &StackOptions) -> anyhow::Result<Be
         wait_booted(folder, None).await?;
         return Ok(Begun::Joined);
     }
-    folder.create()?;
+    prepare::claim(folder, options)?;
     let mut child = spawn(folder, options)?;
     wait_booted(folder, Some(&mut child)).await?;
     let supervisor = control::ask(folder, &Wish::Peek)

@@ -1,7 +1,7 @@
 //! The data folder and what lies where in it.
 
-use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
-use std::io::Write as _;
+use std::fs::{self, DirEntry, File, OpenOptions, Permissions, TryLockError};
+use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -46,14 +46,58 @@ impl Folder {
     /// Makes the folder and its marker.
     ///
     /// # Errors
-    /// When the file system refuses.
+    /// When somebody else's files lie there, or the file system refuses.
     pub fn create(&self) -> anyhow::Result<()> {
         let shown = self.root.display();
-        fs::create_dir_all(self.logs()).with_context(|| format!("make the data folder {shown}"))?;
-        // PostgreSQL's user passes through here; every secret below has a mode of its own.
-        fs::set_permissions(&self.root, Permissions::from_mode(0o755))
-            .with_context(|| format!("set the mode of {shown}"))?;
-        write_atomically(&self.root.join(MARKER), b"1\n", 0o644)
+        self.refuse_strangers()?;
+        if !self.root.exists() {
+            fs::create_dir_all(&self.root)
+                .with_context(|| format!("make the data folder {shown}"))?;
+            // PostgreSQL's user passes through here; every secret below has a mode of its own.
+            fs::set_permissions(&self.root, Permissions::from_mode(0o755))
+                .with_context(|| format!("set the mode of {shown}"))?;
+        }
+        // The marker comes before everything else: without it the rest would be a stranger's.
+        if !self.is_ours() {
+            write_atomically(&self.root.join(MARKER), b"1\n", 0o644)?;
+        }
+        fs::create_dir_all(self.logs()).with_context(|| format!("make folders in {shown}"))
+    }
+
+    /// Fails on a folder that holds anything which brewline did not put there: it would be removed
+    /// by a later `--purge`.
+    ///
+    /// # Errors
+    /// When there is such a thing.
+    pub fn refuse_strangers(&self) -> anyhow::Result<()> {
+        let shown = self.root.display();
+        let entries = match fs::read_dir(&self.root) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(error).with_context(|| format!("look into {shown}")),
+        };
+        for entry in entries {
+            let entry = entry.with_context(|| format!("look into {shown}"))?;
+            // The marker is asked for last: another `up` may be making the folder just now.
+            if !is_brewlines(&entry) && !self.is_ours() {
+                return Err(anyhow!(
+                    "{shown} holds files and is no data folder of brewline ({} lies there): choose \
+                     an empty or a new folder with --data",
+                    entry.file_name().display()
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Data folders of brewline directly below this one: those of `test` and of the kill tests.
+    #[must_use]
+    pub fn inner(&self) -> Vec<Self> {
+        let entries = fs::read_dir(&self.root).into_iter().flatten().flatten();
+        entries
+            .map(|entry| Self { root: entry.path() })
+            .filter(Self::is_ours)
+            .collect()
     }
 
     /// Whether this is a data folder of brewline.
@@ -163,6 +207,13 @@ impl Folder {
         let sum = fingerprint(here.as_os_str().as_encoded_bytes());
         std::env::temp_dir().join(format!("brewline-{sum:016x}.sock"))
     }
+}
+
+/// Whether an entry of an unmarked folder is nobody's but brewline's: a marker that is just being
+/// written, or a whole data folder (`test` makes its own below one that nothing has used yet).
+fn is_brewlines(entry: &DirEntry) -> bool {
+    let inner = Folder { root: entry.path() };
+    inner.is_ours() || entry.file_name().to_string_lossy().starts_with(MARKER)
 }
 
 /// Replaces a file whole, so that a reader sees the old or the new text, never half of one.

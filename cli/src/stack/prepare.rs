@@ -110,6 +110,25 @@ pub async fn prepare(folder: &Folder, options: &StackOptions) -> anyhow::Result<
     })
 }
 
+/// Makes the data folder. A new one only when nothing speaks against the stack: who mistyped its
+/// name finds nothing there.
+///
+/// # Errors
+/// When the folder is somebody else's, something is missing or a port is taken.
+pub fn claim(folder: &Folder, options: &StackOptions) -> anyhow::Result<()> {
+    folder.refuse_strangers()?;
+    // In one that was used before, a killed supervisor may have left processes that still hold the
+    // ports: they are ended first, under its lock.
+    if !folder.is_ours() && !matches!(options.extent, Extent::Programs(_)) {
+        check_ports(options, Ports::from_base(options.port_base)?)?;
+        Installation::find()?;
+        if options.extent == Extent::Whole {
+            check_binaries(&options.bin_dir)?;
+        }
+    }
+    folder.create()
+}
+
 fn check_ports(options: &StackOptions, ports: Ports) -> anyhow::Result<()> {
     let mut wanted = vec![];
     if options.external_postgres.is_none() {

@@ -7,6 +7,7 @@ use anyhow::bail;
 use clap::Args;
 
 use crate::stack::control::{self, Wish};
+use crate::stack::folder::FolderLock;
 use crate::stack::process::{self, ProcessIdentity};
 use crate::stack::{Folder, Stack, leftovers};
 use crate::terminal::{self, Progress};
@@ -32,13 +33,45 @@ pub async fn run(arguments: Arguments, stack: &Stack) -> anyhow::Result<ExitCode
         terminal::note(format!("nothing runs on {}", folder.root().display()));
         return Ok(ExitCode::SUCCESS);
     }
-    let what = stop(folder).await?;
-    terminal::note(what);
     if arguments.purge {
-        folder.purge()?;
-        terminal::note(format!("{} is removed", folder.root().display()));
+        purge(folder).await?;
+    } else {
+        terminal::note(stop(folder).await?);
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Stops what runs on a folder and removes it with everything in it.
+///
+/// # Errors
+/// When a stack runs in a folder below, the stack does not stop, or the folder cannot be removed.
+pub async fn purge(folder: &Folder) -> anyhow::Result<()> {
+    let shown = folder.root().display();
+    if !folder.root().exists() {
+        terminal::note(format!("nothing runs on {shown}"));
+        return Ok(());
+    }
+    // Held until everything is gone, so that nothing is started below meanwhile.
+    let _locks = lock_inner(folder).await?;
+    terminal::note(stop(folder).await?);
+    folder.purge()?;
+    terminal::note(format!("{shown} is removed"));
+    Ok(())
+}
+
+/// The locks of the data folders below (`test` and the kill tests have theirs there), with what
+/// their killed supervisors had left ended.
+async fn lock_inner(folder: &Folder) -> anyhow::Result<Vec<FolderLock>> {
+    let mut locks = vec![];
+    for inner in folder.inner() {
+        let Some(lock) = inner.try_lock()? else {
+            let shown = inner.root().display();
+            bail!("a stack runs on {shown}: stop it first (`brewline --data {shown} down`)");
+        };
+        leftovers::end(&inner).await;
+        locks.push(lock);
+    }
+    Ok(locks)
 }
 
 /// Stops what runs on a folder and says what that was.

@@ -47,12 +47,8 @@ pub async fn run(arguments: Arguments, stack: &Stack) -> anyhow::Result<ExitCode
                 terminal::say(format!("export {name}='{value}'"));
             }
         }
-        Action::Down { purge } => {
-            terminal::note(super::down::stop(folder).await?);
-            if purge {
-                folder.purge()?;
-            }
-        }
+        Action::Down { purge: true } => super::down::purge(folder).await?,
+        Action::Down { purge: false } => terminal::note(super::down::stop(folder).await?),
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use clap::Args;
 
 use crate::stack::options::StackOptions;
-use crate::stack::{Stack, boot, leftovers};
+use crate::stack::{Stack, boot, leftovers, prepare};
 
 /// Somebody else started a stack on the folder first.
 pub const TAKEN: u8 = 75;
@@ -27,7 +27,7 @@ pub async fn run(arguments: Arguments, stack: &Stack) -> anyhow::Result<ExitCode
     let options: StackOptions =
         serde_json::from_str(&arguments.options).context("understand --options")?;
     let folder = stack.folder();
-    folder.create()?;
+    prepare::claim(folder, &options)?;
     let Some(lock) = folder.try_lock()? else {
         return Ok(ExitCode::from(TAKEN));
     };

@@ -9,14 +9,15 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use tokio::time::{Instant, sleep};
 
+use crate::exit::Usage;
 use crate::stack::control::{self, Wish};
 use crate::stack::detached::{self, Begun};
-use crate::stack::folder::FolderLock;
+use crate::stack::folder::{Folder, FolderLock};
 use crate::stack::options::{
     Extent, ExternalKafka, RESTART_PAUSE_MS_MAX_DEFAULT, ServiceVariable, StackOptions, Terms,
 };
 use crate::stack::ports::PORT_BASE_DEFAULT;
-use crate::stack::{Stack, boot, demo, leftovers};
+use crate::stack::{Stack, boot, demo, leftovers, prepare};
 use crate::terminal;
 
 /// Another `up` on the same folder may be fetching jars.
@@ -86,7 +87,8 @@ struct ExistingServers {
 impl Arguments {
     fn options(self) -> anyhow::Result<StackOptions> {
         let mut environment = match &self.env_file {
-            Some(path) => read_variables(path)?,
+            Some(path) => read_variables(path)
+                .with_context(|| Usage(format!("--env-file {}", path.display())))?,
             None => vec![],
         };
         environment.extend(self.env);
@@ -117,22 +119,22 @@ impl Arguments {
 /// Starts the stack or joins the one that runs.
 ///
 /// # Errors
-/// When it does not start, or the first order does not get through.
+/// When it does not start.
 pub async fn run(arguments: Arguments, stack: &Stack) -> anyhow::Result<ExitCode> {
     let began = Instant::now();
     let (detach, with_demo) = (arguments.detach, !arguments.no_demo);
     let options = arguments.options()?;
     if detach {
         if detached::start(stack.folder(), &options).await? == Begun::Joined {
-            terminal::note(format!(
-                "joined what runs on {}",
-                stack.folder().root().display()
-            ));
+            note_joined(stack.folder());
         }
         welcome(stack, with_demo, began).await?;
         return Ok(ExitCode::SUCCESS);
     }
-    stack.folder().create()?;
+    // A taken port would keep a second `up` from joining the first.
+    if control::ask(stack.folder(), &Wish::Peek).await?.is_none() {
+        prepare::claim(stack.folder(), &options)?;
+    }
     let Some(lock) = lock_or_join(stack).await? else {
         welcome(stack, with_demo, began).await?;
         return Ok(ExitCode::SUCCESS);
@@ -150,16 +152,21 @@ pub async fn run(arguments: Arguments, stack: &Stack) -> anyhow::Result<ExitCode
     Ok(ExitCode::SUCCESS)
 }
 
+fn note_joined(folder: &Folder) {
+    terminal::note(format!(
+        "joined what runs already on {}: options other than --data are not applied; `brewline down` \
+         stops it",
+        folder.root().display()
+    ));
+}
+
 /// The right to start the stack, or none once the one that runs is ready.
 async fn lock_or_join(stack: &Stack) -> anyhow::Result<Option<FolderLock>> {
     let folder = stack.folder();
     let deadline = Instant::now() + JOIN_WITHIN;
     while Instant::now() < deadline {
         if control::ask(folder, &Wish::Peek).await?.is_some() {
-            let shown = folder.root().display();
-            terminal::note(format!(
-                "joining what runs on {shown}; `brewline down` stops it"
-            ));
+            note_joined(folder);
             detached::wait_booted(folder, None).await?;
             return Ok(None);
         }
@@ -178,7 +185,12 @@ async fn lock_or_join(stack: &Stack) -> anyhow::Result<Option<FolderLock>> {
 async fn welcome(stack: &Stack, with_demo: bool, began: Instant) -> anyhow::Result<()> {
     if with_demo {
         let tokens = demo::load(stack).await?;
-        demo::first_order(stack, &tokens).await?;
+        // Somebody may have retired what it orders, or sold it out: the stack is fine all the same.
+        if let Err(error) = demo::first_order(stack, &tokens).await {
+            terminal::note(format!(
+                "the demo's order did not get through: {error:#}; the stack runs"
+            ));
+        }
     }
     let endpoints = stack.endpoints()?;
     let gateway = endpoints.gateway.unwrap_or_default();
@@ -212,7 +224,7 @@ try
   curl -s GATEWAY/v1/stores/store-lisbon/stock";
 
 fn read_variables(path: &std::path::Path) -> anyhow::Result<Vec<ServiceVariable>> {
-    let text = fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?;
+    let text = fs::read_to_string(path).context("read it")?;
     text.lines()
         .map(str::trim)
         .filter(|line| !line.is_empty() && !line.starts_with('#'))
