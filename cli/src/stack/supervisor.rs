@@ -184,8 +184,11 @@ impl Supervisor {
         let mut hung_up = signal(SignalKind::hangup()).context("watch SIGHUP")?;
         let companion = Companion::of(self.terms.companion);
         let mut rotations = interval(rotation::CHECK_INTERVAL);
+        let http = reqwest::Client::builder().no_proxy().build();
+        let http = http.context("make an HTTP client")?;
         let mut prober = JoinSet::new();
-        prober.spawn_local(probe_forever(Rc::clone(&self.probes)));
+        prober.spawn_local(probe_forever(Rc::clone(&self.probes), http.clone()));
+        let mut questions = JoinSet::new();
         self.publish()?;
         loop {
             tokio::select! {
@@ -196,9 +199,21 @@ impl Supervisor {
                         reply.send(Ok(self.report())).ok();
                         break;
                     }
+                    if matches!(request, Request::Status) {
+                        // A process may have been frozen since the last round: it is asked now.
+                        let (probes, http) = (Rc::clone(&self.probes), http.clone());
+                        questions.spawn_local(async move {
+                            probe_all(&probes, &http).await;
+                            reply
+                        });
+                        continue;
+                    }
                     let answer = self.perform(request).map_err(|error| format!("{error:#}"));
                     // Who asked may have gone away; the request was carried out all the same.
                     reply.send(answer).ok();
+                }
+                Some(Ok(reply)) = questions.join_next() => {
+                    reply.send(Ok(self.measured_report())).ok();
                 }
                 _ = rotations.tick() => rotation::rotate(&self.folder.logs(), rotation::LOG_BYTES_MAX),
                 () = companion.ended() => {
@@ -440,33 +455,12 @@ impl Supervisor {
     }
 }
 
-/// Asks every process in turn, often while one is not ready and rarely when all are.
-async fn probe_forever(probes: Rc<RefCell<Probes>>) {
-    let Ok(http) = reqwest::Client::builder().no_proxy().build() else {
-        return;
-    };
+/// Asks every process, often while one is not ready and rarely when all are.
+async fn probe_forever(probes: Rc<RefCell<Probes>>, http: reqwest::Client) {
     loop {
-        let targets: Vec<_> = {
-            let shared = probes.borrow();
-            shared.targets.clone().into_iter().collect()
-        };
-        let asked = targets.into_iter().filter(|(_, (pid, _))| *pid != 0);
-        let answers = futures_util::future::join_all(asked.map(|(key, (pid, probe))| {
-            let http = http.clone();
-            async move { (key, pid, readiness::is_ready(&http, &probe).await) }
-        }));
-        let answers = answers.await;
+        probe_all(&probes, &http).await;
         let pause = {
-            let mut shared = probes.borrow_mut();
-            for (key, pid, ready) in answers {
-                // An answer of a process that has died meanwhile says nothing about the next one.
-                let current = shared.targets.get(&key).is_some_and(|(now, _)| *now == pid);
-                if current && ready {
-                    shared.ready.insert(key, pid);
-                } else {
-                    shared.ready.remove(&key);
-                }
-            }
+            let shared = probes.borrow();
             if shared.ready.len() == shared.targets.len() && !shared.targets.is_empty() {
                 PROBE_INTERVAL_CALM
             } else {
@@ -474,5 +468,25 @@ async fn probe_forever(probes: Rc<RefCell<Probes>>) {
             }
         };
         tokio::time::sleep(pause).await;
+    }
+}
+
+/// Asks every process once, all at the same time, each bounded, and keeps the answers.
+async fn probe_all(probes: &RefCell<Probes>, http: &reqwest::Client) {
+    let targets = probes.borrow().targets.clone();
+    let asked = targets.into_iter().filter(|(_, (pid, _))| *pid != 0);
+    let answers = asked.map(|(key, (pid, probe))| async move {
+        (key, pid, readiness::is_ready(http, &probe).await)
+    });
+    let answers = futures_util::future::join_all(answers).await;
+    let mut shared = probes.borrow_mut();
+    for (key, pid, ready) in answers {
+        // An answer of a process that has died meanwhile says nothing about the next one.
+        let current = shared.targets.get(&key).is_some_and(|(now, _)| *now == pid);
+        if current && ready {
+            shared.ready.insert(key, pid);
+        } else {
+            shared.ready.remove(&key);
+        }
     }
 }

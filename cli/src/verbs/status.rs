@@ -1,21 +1,27 @@
 //! `status`: each process, and how far each consumer is behind.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use brewline_proto::operator::v1::ListPositionsRequest;
 use brewline_proto::operator::v1::operator_service_client::OperatorServiceClient;
 use clap::Args;
 use comfy_table::Table;
 use comfy_table::presets::NOTHING;
+use futures_util::future::join_all;
 use serde::Serialize;
+use tokio::time::timeout;
 
 use crate::stack::Stack;
 use crate::stack::control::{self, Wish};
-use crate::stack::supervisor::{ProcessReport, StatusReport};
+use crate::stack::supervisor::ProcessReport;
 use crate::terminal;
 
 /// Services that consume and so have positions.
 const CONSUMING: [&str; 2] = ["order", "inventory"];
+
+/// A service that takes longer to say how far it is has more to tell by its readiness.
+const POSITIONS_WITHIN: Duration = Duration::from_secs(2);
 
 /// Arguments of `status`.
 #[derive(Debug, Args)]
@@ -50,8 +56,12 @@ struct Consumer {
 /// # Errors
 /// When the supervisor does not answer as it should.
 pub async fn run(arguments: Arguments, stack: &Stack) -> anyhow::Result<ExitCode> {
-    let report = control::ask(stack.folder(), &Wish::Status).await?;
-    let Some(report) = report else {
+    // Together, so that one that is frozen costs its own patience and no more.
+    let (report, consumers) = tokio::join!(
+        control::ask(stack.folder(), &Wish::Status),
+        consumers(stack)
+    );
+    let Some(report) = report? else {
         let shown = stack.folder().root().display();
         return Err(super::Unknown(format!("nothing runs on {shown}")).into());
     };
@@ -60,7 +70,12 @@ pub async fn run(arguments: Arguments, stack: &Stack) -> anyhow::Result<ExitCode
     } else {
         ExitCode::FAILURE
     };
-    let status = gather(stack, report).await;
+    let status = Status {
+        ready: report.ready,
+        phase: report.phase,
+        processes: report.processes,
+        consumers,
+    };
     if arguments.json {
         terminal::say_json(&status)?;
     } else {
@@ -69,20 +84,15 @@ pub async fn run(arguments: Arguments, stack: &Stack) -> anyhow::Result<ExitCode
     Ok(code)
 }
 
-async fn gather(stack: &Stack, report: StatusReport) -> Status {
-    let mut consumers = vec![];
-    for service in CONSUMING {
-        // A service that does not answer is seen among the processes; its positions are missing.
-        consumers.extend(positions(stack, service).await.unwrap_or_default());
-    }
+/// How far every consumer is. A service that does not answer in time is seen among the processes;
+/// its positions are missing.
+async fn consumers(stack: &Stack) -> Vec<Consumer> {
+    let asked = CONSUMING.map(|service| timeout(POSITIONS_WITHIN, positions(stack, service)));
+    let answers = join_all(asked).await.into_iter().flatten().flatten();
+    let mut consumers: Vec<Consumer> = answers.flatten().collect();
     consumers
         .sort_by(|a, b| (&a.group, &a.topic, a.partition).cmp(&(&b.group, &b.topic, b.partition)));
-    Status {
-        ready: report.ready,
-        phase: report.phase,
-        processes: report.processes,
-        consumers,
-    }
+    consumers
 }
 
 async fn positions(stack: &Stack, service: &str) -> anyhow::Result<Vec<Consumer>> {
@@ -142,8 +152,19 @@ fn print(status: &Status) {
         }
         terminal::say(format!("\n{consumers}"));
     }
-    terminal::say(format!(
-        "\n{}",
-        if status.ready { "ready" } else { &status.phase }
-    ));
+    terminal::say(format!("\n{}", in_words(status)));
+}
+
+fn in_words(status: &Status) -> String {
+    if status.ready {
+        return "ready".to_owned();
+    }
+    let missing = status.processes.iter().filter(|process| !process.ready);
+    let names: Vec<String> = missing
+        .map(|process| format!("{}/{}", process.service, process.instance))
+        .collect();
+    match names.as_slice() {
+        [] => status.phase.clone(),
+        names => format!("{}; not ready: {}", status.phase, names.join(", ")),
+    }
 }
