@@ -1,11 +1,13 @@
 //! `test`: servers up, every check and every test, servers down; what CI runs.
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::process::{ExitCode, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
+use serde::Deserialize;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::Command;
 use tokio::signal::unix::{SignalKind, signal};
@@ -22,10 +24,17 @@ const STEP_WITHIN: Duration = Duration::from_secs(45 * 60);
 /// The platform of the kill tests is looked for so far behind the servers of the other tests.
 const KILL_PORTS_AFTER: u16 = 4_000;
 
+/// The feature that brings crash points and planted bugs.
+const FAULTS: &str = "fault-injection";
+
+/// The package that the kill tests belong to.
+const KILL_TESTS: &str = "-p brewline-cli";
+
 /// Arguments of `test`.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// Only tests whose names hold this; the other checks are left out
+    /// A package (order, kernel, cli …): only its tests; anything else: only tests whose names hold
+    /// it. The other checks are left out
     pattern: Option<String>,
     /// The long cross products too
     #[arg(long)]
@@ -66,6 +75,19 @@ struct Outcome {
     passed: bool,
     seconds: u64,
     closing: Vec<String>,
+    tests: u32,
+}
+
+/// The workspace's packages, as far as they matter here.
+#[derive(Debug, Deserialize)]
+struct Workspace {
+    packages: Vec<Package>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Package {
+    name: String,
+    features: BTreeMap<String, Vec<String>>,
 }
 
 // === impl Step ===
@@ -81,6 +103,41 @@ impl Step {
     fn with(mut self, argument: Option<&String>) -> Self {
         self.arguments.extend(argument.cloned());
         self
+    }
+}
+
+// === impl Workspace ===
+
+impl Workspace {
+    async fn read(root: &Path) -> anyhow::Result<Self> {
+        let output = Command::new("cargo")
+            .args(["metadata", "--no-deps", "--format-version", "1"])
+            .current_dir(root)
+            .stdin(Stdio::null())
+            .stderr(Stdio::inherit())
+            .output()
+            .await
+            .context("run cargo metadata")?;
+        serde_json::from_slice(&output.stdout).context("understand cargo metadata")
+    }
+
+    /// What cargo is told to test only the package of this name, and a service's rules with it; none
+    /// when there is no such package.
+    fn selection(&self, name: &str) -> Option<String> {
+        let name = format!(
+            "brewline-{}",
+            name.strip_prefix("brewline-").unwrap_or(name)
+        );
+        let mine = [name.clone(), format!("{name}-domain")];
+        let packages = || self.packages.iter().filter(|p| mine.contains(&p.name));
+        if !packages().any(|package| package.name == name) {
+            return None;
+        }
+        let mut words: Vec<String> = packages().map(|p| format!("-p {}", p.name)).collect();
+        // Named with its package: cargo refuses a feature that one of them does not have.
+        let with_faults = packages().filter(|p| p.features.contains_key(FAULTS));
+        words.extend(with_faults.map(|p| format!("--features {}/{FAULTS}", p.name)));
+        Some(words.join(" "))
     }
 }
 
@@ -101,7 +158,7 @@ pub async fn run(arguments: Arguments, stack: &Stack) -> anyhow::Result<ExitCode
     let stopped = super::down::stop(&folder).await;
     let outcomes = outcomes?;
     stopped.context("stop the servers of the tests")?;
-    Ok(summary(&outcomes))
+    Ok(summary(&outcomes, arguments.pattern.as_deref()))
 }
 
 async fn suite(arguments: &Arguments, folder: &Folder) -> anyhow::Result<Vec<Outcome>> {
@@ -117,14 +174,17 @@ async fn suite(arguments: &Arguments, folder: &Folder) -> anyhow::Result<Vec<Out
     environment.push(("BREWLINE_BIN_DIR", path(&arguments.fault_bin_dir)?));
     environment.push(("BREWLINE_PLAIN_BIN_DIR", path(&arguments.plain_bin_dir)?));
     let mut outcomes = vec![];
-    for step in steps(arguments) {
+    let workspace = Workspace::read(&arguments.root).await?;
+    for step in steps(arguments, &workspace) {
         outcomes.push(execute(step, arguments, &environment).await?);
     }
     Ok(outcomes)
 }
 
-fn steps(arguments: &Arguments) -> Vec<Step> {
+fn steps(arguments: &Arguments, workspace: &Workspace) -> Vec<Step> {
     let pattern = arguments.pattern.as_ref();
+    let package = pattern.and_then(|name| workspace.selection(name));
+    let by_name = pattern.filter(|_| package.is_none());
     let mut steps = vec![];
     if pattern.is_none() {
         steps.push(Step::cargo("format", "fmt --all --check"));
@@ -137,11 +197,18 @@ fn steps(arguments: &Arguments) -> Vec<Step> {
             "doc --workspace --no-deps --document-private-items --quiet",
         ));
     }
-    let tests = "test --workspace --features fault-injection --no-fail-fast";
-    steps.push(Step::cargo("tests", tests).with(pattern));
-    if arguments.all {
-        let kill = "test --workspace --features fault-injection --test kill";
-        steps.push(Step::cargo("all kill tests", kill).with(pattern));
+    let everything = || format!("--workspace --features {FAULTS}");
+    let tests = format!(
+        "test {} --no-fail-fast",
+        package.clone().unwrap_or_else(everything)
+    );
+    steps.push(Step::cargo("tests", &tests).with(by_name));
+    let has_kill_tests = package
+        .as_ref()
+        .is_none_or(|chosen| chosen.contains(KILL_TESTS));
+    if arguments.all && has_kill_tests {
+        let kill = format!("test {} --test kill", package.unwrap_or_else(everything));
+        steps.push(Step::cargo("all kill tests", &kill).with(by_name));
         if let Some(step) = steps.last_mut() {
             step.arguments.extend(["--".to_owned(), "--all".to_owned()]);
         }
@@ -191,6 +258,7 @@ async fn execute(
         title: step.title,
         passed,
         seconds: began.elapsed().as_secs(),
+        tests: closing.iter().map(|line| tests_run(line)).sum(),
         closing,
     })
 }
@@ -216,7 +284,20 @@ async fn watch(output: tokio::process::ChildStdout) -> anyhow::Result<Vec<String
     Ok(closing)
 }
 
-fn summary(outcomes: &[Outcome]) -> ExitCode {
+/// How many tests a runner's closing line speaks of: `…: test result: ok. 3 passed; 1 failed; …`.
+fn tests_run(closing: &str) -> u32 {
+    let Some((_, counts)) = closing.rsplit_once("test result:") else {
+        return 0;
+    };
+    let counted = counts.split([';', '.']).map(str::trim);
+    let ran = counted.filter_map(|part| {
+        let count = part.strip_suffix(" passed");
+        count.or(part.strip_suffix(" failed"))?.parse::<u32>().ok()
+    });
+    ran.sum()
+}
+
+fn summary(outcomes: &[Outcome], pattern: Option<&str>) -> ExitCode {
     terminal::say("\n── closing lines ──");
     for outcome in outcomes {
         for line in &outcome.closing {
@@ -231,8 +312,53 @@ fn summary(outcomes: &[Outcome]) -> ExitCode {
         ));
     }
     if outcomes.iter().all(|outcome| outcome.passed) {
+        if outcomes.iter().all(|outcome| outcome.tests == 0) {
+            let pattern = pattern.unwrap_or_default();
+            terminal::note(format!(
+                "no test ran: {pattern:?} is no package, and no test's name holds it"
+            ));
+            return ExitCode::FAILURE;
+        }
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn workspace() -> Workspace {
+        let text = r#"{"packages":[
+            {"name":"brewline-order","features":{"fault-injection":[]}},
+            {"name":"brewline-order-domain","features":{}},
+            {"name":"brewline-kernel","features":{"system":[]}}]}"#;
+        serde_json::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn a_pattern_that_names_a_package_selects_it_and_the_rules_of_a_service() {
+        let workspace = workspace();
+        let order = "-p brewline-order -p brewline-order-domain \
+                     --features brewline-order/fault-injection";
+        for (pattern, expected) in [
+            ("order", Some(order)),
+            ("brewline-order", Some(order)),
+            ("order-domain", Some("-p brewline-order-domain")),
+            ("kernel", Some("-p brewline-kernel")),
+            ("a_price_is", None),
+        ] {
+            let selection = workspace.selection(pattern);
+            assert_eq!(selection.as_deref(), expected, "{pattern}");
+        }
+    }
+
+    #[test]
+    fn tests_that_failed_ran_too_and_filtered_ones_did_not() {
+        let line = "kill: test result: FAILED. 12 passed; 3 failed; 0 ignored; 40 filtered out";
+        assert_eq!(tests_run(line), 15);
+        assert_eq!(tests_run("test result: ok. 0 passed; 0 failed"), 0);
+        assert_eq!(tests_run("warning: nothing"), 0);
     }
 }
