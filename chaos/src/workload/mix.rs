@@ -82,6 +82,24 @@ impl Seeded {
     }
 }
 
+// === impl Planned ===
+
+impl Planned {
+    /// An order of which nothing but an answer is wanted.
+    #[must_use]
+    pub fn new(key: String, store: String, body: String) -> Self {
+        Self {
+            key,
+            store,
+            digest: crate::evidence::digest(body.as_bytes()),
+            body,
+            cancel: false,
+            declined: false,
+            read: false,
+        }
+    }
+}
+
 // === impl Mix ===
 
 impl Default for Mix {
@@ -110,19 +128,14 @@ impl Mix {
         let body = format!(
             r#"{{"storeId":"{store}","customerId":"{customer}","lines":[{lines}],"payment":{{"token":"{token}"}}}}"#
         );
+        // A seed repeats its numbers, and a key must not be repeated by another run: the store is
+        // this run's own.
+        let number = Uuid::from_u64_pair(random.next(), random.next());
         Planned {
-            // A seed repeats its numbers, and a key must not be repeated by another run: the store is
-            // this run's own.
-            key: format!(
-                "{store}-{}",
-                Uuid::from_u64_pair(random.next(), random.next())
-            ),
-            digest: crate::evidence::digest(body.as_bytes()),
-            store,
-            body,
             cancel,
             declined,
             read: random.percent(self.reads_percent),
+            ..Planned::new(format!("{store}-{number}"), store, body)
         }
     }
 

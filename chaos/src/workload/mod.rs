@@ -67,6 +67,17 @@ pub struct Placed {
     pub cancelled: bool,
 }
 
+/// What came of asking once for an order.
+#[derive(Debug)]
+pub struct Attempt {
+    /// The answer.
+    pub answer: Result<Answer, Error>,
+    /// What it says for certain.
+    pub phase: Phase,
+    /// The order, when it was accepted.
+    pub order: Option<Uuid>,
+}
+
 /// An order and the moment it is meant to be sent.
 type Arrival = (Planned, Instant);
 
@@ -176,25 +187,12 @@ async fn place(load: &Load, client: &mut Client, planned: &Planned, at: Instant)
     let mut status = None;
     let mut order = None;
     loop {
-        write(load, planned, Phase::Invoke, None, None);
-        let sent = client
-            .send(
-                Method::POST,
-                "/v1/orders",
-                Some(&planned.key),
-                planned.body.clone(),
-            )
-            .await;
-        let phase = match &sent {
-            Ok(answer) => {
-                status = Some(answer.status.as_u16());
-                order = accepted(answer);
-                phase(answer, order)
-            }
-            Err(_) => Phase::Info,
-        };
-        write(load, planned, phase, order, status);
-        if phase != Phase::Info || at.elapsed() >= load.insist {
+        let attempt = attempt(load.journal.as_ref(), client, planned).await;
+        if let Ok(answer) = &attempt.answer {
+            status = Some(answer.status.as_u16());
+            order = attempt.order;
+        }
+        if attempt.phase != Phase::Info || at.elapsed() >= load.insist {
             break;
         }
         tokio::time::sleep(PAUSE).await;
@@ -209,13 +207,32 @@ async fn place(load: &Load, client: &mut Client, planned: &Planned, at: Instant)
     }
 }
 
+/// Asks once for an order, and writes into the journal that it was asked for and what came of it. An
+/// order that is asked for in any other way is one that the journal's reader takes for a phantom.
+pub async fn attempt(journal: Option<&Journal>, client: &mut Client, planned: &Planned) -> Attempt {
+    write(journal, planned, Phase::Invoke, None, None);
+    let body = planned.body.clone();
+    let answer = client
+        .send(Method::POST, "/v1/orders", Some(&planned.key), body)
+        .await;
+    let order = answer.as_ref().ok().and_then(accepted);
+    let status = answer.as_ref().ok().map(|answer| answer.status.as_u16());
+    let phase = status.map_or(Phase::Info, |status| phase(status, order));
+    write(journal, planned, phase, order, status);
+    Attempt {
+        answer,
+        phase,
+        order,
+    }
+}
+
 /// How long a customer waits before asking again.
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// Only an answer of the 4xx kind says that nothing happened, and not even each of these: 408 and
 /// 429 may follow work, and a 409 says that the same request is still in flight.
-fn phase(answer: &Answer, order: Option<Uuid>) -> Phase {
-    match answer.status.as_u16() {
+fn phase(status: u16, order: Option<Uuid>) -> Phase {
+    match status {
         200..=299 if order.is_some() => Phase::Ok,
         400 | 401 | 403..=407 | 410..=428 | 431..=499 => Phase::Fail,
         _ => Phase::Info,
@@ -234,8 +251,14 @@ fn micros_ago(ago: Duration) -> i64 {
     SystemClock.now().as_micros() - i64::try_from(ago.as_micros()).unwrap_or(0)
 }
 
-fn write(load: &Load, planned: &Planned, phase: Phase, order: Option<Uuid>, status: Option<u16>) {
-    let Some(journal) = &load.journal else { return };
+fn write(
+    journal: Option<&Journal>,
+    planned: &Planned,
+    phase: Phase,
+    order: Option<Uuid>,
+    status: Option<u16>,
+) {
+    let Some(journal) = journal else { return };
     let line = Line {
         at_micros: SystemClock.now().as_micros(),
         phase,

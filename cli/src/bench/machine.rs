@@ -17,7 +17,17 @@ pub struct Sample {
     /// Rows written so far by service.
     pub rows: BTreeMap<String, i64>,
     /// Bytes of write-ahead log so far.
-    pub wal_bytes: i64,
+    pub wal_bytes: Option<i64>,
+}
+
+/// What is shown as one process.
+#[derive(Debug)]
+struct Process {
+    name: String,
+    /// Those that last as long as it does.
+    pids: Vec<u32>,
+    /// Those that come and go while it runs.
+    passing: Vec<u32>,
 }
 
 /// The kernel counts processor time in ticks; Linux has had 100 a second on every platform for
@@ -30,16 +40,19 @@ const KIB_PER_PAGE: u64 = 4;
 /// Reads all figures now. What cannot be read is left out.
 pub async fn sample(endpoints: &Endpoints, databases: &BTreeMap<&'static str, Pool>) -> Sample {
     let mut sample = Sample::default();
-    for (name, pids) in processes(endpoints) {
-        let sum = |of: fn(u32) -> Option<u64>| pids.iter().filter_map(|pid| of(*pid)).sum();
-        sample.cpu_ms.insert(name.clone(), sum(cpu_ms));
-        sample.memory_kib.insert(name, sum(memory_kib));
+    for process in processes(endpoints) {
+        if let Some(sum) = process.sum(cpu_ms) {
+            sample.cpu_ms.insert(process.name.clone(), sum);
+        }
+        if let Some(sum) = process.sum(memory_kib) {
+            sample.memory_kib.insert(process.name, sum);
+        }
     }
     for (service, pool) in databases {
         let Ok(db) = pool.get().await else { continue };
         if let Ok((rows, wal_bytes)) = written(&db).await {
             sample.rows.insert((*service).to_owned(), rows);
-            sample.wal_bytes = wal_bytes;
+            sample.wal_bytes = Some(wal_bytes);
         }
     }
     sample
@@ -54,22 +67,40 @@ async fn written(db: &Connection) -> Result<(i64, i64), brewline_postgres::Error
     Ok((row.get(0), row.get(1)))
 }
 
-fn processes(endpoints: &Endpoints) -> BTreeMap<String, Vec<u32>> {
-    let mut processes: BTreeMap<String, Vec<u32>> = BTreeMap::new();
-    for (service, found) in &endpoints.services {
-        processes.insert(
-            service.clone(),
-            found.instances.iter().map(|i| i.pid).collect(),
-        );
+// === impl Process ===
+
+impl Process {
+    fn of(name: &str, pids: Vec<u32>) -> Self {
+        Self {
+            name: name.to_owned(),
+            pids,
+            passing: vec![],
+        }
     }
-    let children = children();
-    if let Some(postgres) = endpoints.pids.postgres {
-        let mut all = vec![postgres];
-        all.extend(children.get(&postgres).into_iter().flatten());
-        processes.insert("postgres".to_owned(), all);
+
+    /// None as soon as one of its processes cannot be read: one that was started again under the run
+    /// has another number, and a sum over the rest would pass for the whole.
+    fn sum(&self, of: fn(u32) -> Option<u64>) -> Option<u64> {
+        let lasting: u64 = self.pids.iter().map(|pid| of(*pid)).sum::<Option<u64>>()?;
+        let passing: u64 = self.passing.iter().filter_map(|pid| of(*pid)).sum();
+        (!self.pids.is_empty()).then_some(lasting + passing)
     }
-    processes.insert("kafka".to_owned(), endpoints.pids.kafka.clone());
-    processes.insert("bench".to_owned(), vec![std::process::id()]);
+}
+
+fn processes(endpoints: &Endpoints) -> Vec<Process> {
+    let services = endpoints.services.iter();
+    let mut processes: Vec<Process> = services
+        .map(|(name, found)| Process::of(name, found.instances.iter().map(|i| i.pid).collect()))
+        .collect();
+    if let Some(first) = endpoints.pids.postgres {
+        let backends = children().remove(&first).unwrap_or_default();
+        processes.push(Process {
+            passing: backends,
+            ..Process::of("postgres", vec![first])
+        });
+    }
+    processes.push(Process::of("kafka", endpoints.pids.kafka.clone()));
+    processes.push(Process::of("bench", vec![std::process::id()]));
     processes
 }
 
@@ -107,11 +138,11 @@ fn parent(pid: u32) -> Option<u32> {
         .and_then(|parent| u32::try_from(*parent).ok())
 }
 
-/// Time in user and kernel mode. Of children that have ended it counts nothing: backends that left
-/// take their time with them, which pools make rare.
+/// Time in user and kernel mode, with that of children that have ended: a service that starts again
+/// takes its connections' backends with it, and their time stays with PostgreSQL's first process.
 fn cpu_ms(pid: u32) -> Option<u64> {
     let fields = stat(pid)?;
-    Some((fields.get(11)? + fields.get(12)?) * MS_PER_TICK)
+    Some(fields.get(11..15)?.iter().sum::<u64>() * MS_PER_TICK)
 }
 
 fn memory_kib(pid: u32) -> Option<u64> {
@@ -126,4 +157,26 @@ fn memory_kib(pid: u32) -> Option<u64> {
         let pages: u64 = statm.split_whitespace().nth(1)?.parse().ok()?;
         Some(pages * KIB_PER_PAGE)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_that_is_gone_has_no_figures_instead_of_zeros() {
+        let own = std::process::id();
+        let gone = u32::MAX;
+        let sum = |pids, passing| {
+            let process = Process {
+                passing,
+                ..Process::of("p", pids)
+            };
+            process.sum(memory_kib).is_some()
+        };
+        assert!(sum(vec![own], vec![]));
+        assert!(sum(vec![own], vec![gone]), "a backend may leave");
+        assert!(!sum(vec![own, gone], vec![]));
+        assert!(!sum(vec![], vec![]));
+    }
 }

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, ensure};
-use brewline_chaos::workload::{Client, Shop};
+use anyhow::{Context as _, bail, ensure};
+use brewline_chaos::history::Journal;
+use brewline_chaos::workload::{Answer, Client, Planned, Shop, attempt};
 use hyper::Method;
 use serde_json::{Value, json};
 
@@ -16,11 +17,17 @@ const CUSTOMERS: usize = 100;
 /// How long a request of the set-up may take, and for how long it is tried again.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Makes stores, products, stock and customers of their own for one run.
+/// Makes stores, products, stock and customers of their own for one run. Its first orders stand in the
+/// journal like all others.
 ///
 /// # Errors
 /// When the gateway refuses or does not answer.
-pub async fn open(gateway: &str, run: &str, stock: i64) -> anyhow::Result<Shop> {
+pub async fn open(
+    gateway: &str,
+    run: &str,
+    stock: i64,
+    journal: Option<&Journal>,
+) -> anyhow::Result<Shop> {
     let mut client = Client::new(gateway, PATIENCE);
     let stores: Vec<String> = (1..=STORES).map(|n| format!("bench-{run}-{n}")).collect();
     let products: Vec<String> = (0..=PRODUCTS)
@@ -68,7 +75,7 @@ pub async fn open(gateway: &str, run: &str, stock: i64) -> anyhow::Result<Shop> 
         customers,
         products,
     };
-    until_priced(&mut client, &shop).await?;
+    until_priced(&mut client, &shop, journal).await?;
     Ok(shop)
 }
 
@@ -87,28 +94,44 @@ async fn customer(client: &mut Client, run: &str, number: usize) -> anyhow::Resu
 
 /// An order is priced from `order`'s copy of the catalogue, which follows inventory by events: waits
 /// until a first order of the last product is accepted everywhere.
-async fn until_priced(client: &mut Client, shop: &Shop) -> anyhow::Result<()> {
+async fn until_priced(
+    client: &mut Client,
+    shop: &Shop,
+    journal: Option<&Journal>,
+) -> anyhow::Result<()> {
+    for first in first_orders(shop) {
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            let attempt = attempt(journal, client, &first).await;
+            if attempt.order.is_some() {
+                break;
+            }
+            if tokio::time::Instant::now() >= deadline {
+                let answer = attempt.answer.context("place a first order")?;
+                successful(&answer, "/v1/orders").context("place a first order")?;
+                bail!("a first order was accepted without an id");
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+    Ok(())
+}
+
+/// One order of the last product in each store.
+fn first_orders(shop: &Shop) -> Vec<Planned> {
     let (Some(customer), Some(product)) = (shop.customers.first(), shop.products.last()) else {
-        return Ok(());
+        return vec![];
     };
-    for store in &shop.stores {
+    let order = |store: &String| {
         let body = json!({
             "storeId": store,
             "customerId": customer,
             "lines": [{ "productId": product, "quantity": 1 }],
             "payment": { "token": "tok_ok" },
         });
-        let key = format!("{store}-first");
-        let deadline = tokio::time::Instant::now() + PATIENCE;
-        while let Err(error) = call(client, Method::POST, "/v1/orders", Some(&key), &body).await {
-            ensure!(
-                tokio::time::Instant::now() < deadline,
-                "no order is accepted: {error:#}"
-            );
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    }
-    Ok(())
+        Planned::new(format!("{store}-first"), store.clone(), body.to_string())
+    };
+    shop.stores.iter().map(order).collect()
 }
 
 async fn call(
@@ -122,11 +145,46 @@ async fn call(
         .send(method, path, key, body.to_string())
         .await
         .with_context(|| format!("call {path}"))?;
+    successful(&answer, path)?;
+    Ok(serde_json::from_slice(&answer.body).unwrap_or(Value::Null))
+}
+
+fn successful(answer: &Answer, path: &str) -> anyhow::Result<()> {
     let text = String::from_utf8_lossy(&answer.body);
     ensure!(
         answer.status.is_success(),
         "{path} answered {}: {text}",
         answer.status
     );
-    Ok(serde_json::from_str(&text).unwrap_or(Value::Null))
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use brewline_chaos::history::{History, Phase};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_first_orders_stand_in_the_journal_even_when_nobody_answers() {
+        let names = |names: &[&str]| names.iter().map(ToString::to_string).collect();
+        let shop = Shop {
+            stores: names(&["s1", "s2"]),
+            customers: names(&["c"]),
+            products: names(&["hot", "last"]),
+        };
+        let path = std::env::temp_dir().join(format!("journal-{}.jsonl", uuid::Uuid::new_v4()));
+        let journal = Journal::open(&path).unwrap();
+        // Port 1 is nobody's: the connection is refused at once.
+        let mut client = Client::new("http://127.0.0.1:1", PATIENCE);
+        for first in first_orders(&shop) {
+            let attempt = attempt(Some(&journal), &mut client, &first).await;
+            assert_eq!(attempt.phase, Phase::Info);
+        }
+        let history = History::read(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        let keys: Vec<_> = history.placed.keys().map(String::as_str).collect();
+        assert_eq!(keys, ["s1-first", "s2-first"]);
+        assert!(history.placed.values().all(|story| story.open == 1));
+    }
 }

@@ -1,7 +1,7 @@
 //! `bench`: how fast, at what cost, on this machine, now.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use clap::Args;
 use tokio_util::sync::CancellationToken;
 
 use crate::bench::{machine, outcomes, reference, shop};
+use crate::exit::{Unknown, Usage};
 use crate::stack::{Endpoints, Stack};
 use crate::{sources, terminal};
 
@@ -24,23 +25,28 @@ mod report;
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// Orders a second, at times fixed beforehand
-    #[arg(long, value_name = "N", default_value_t = 500, conflicts_with = "max")]
+    #[arg(long, value_name = "N", default_value_t = 500, conflicts_with = "max",
+        value_parser = clap::value_parser!(u64).range(1..=RATE_MAX))]
     rate: u64,
     /// As many as go: each connection orders again as soon as it is answered
     #[arg(long)]
     max: bool,
     /// For how long, in seconds, after the warm-up
-    #[arg(long, value_name = "S", default_value_t = 20)]
+    #[arg(long, value_name = "S", default_value_t = 20,
+        value_parser = clap::value_parser!(u64).range(1..=SECONDS_MAX))]
     duration: u64,
     /// Load before measuring begins, in seconds
-    #[arg(long, value_name = "S", default_value_t = 5)]
+    #[arg(long, value_name = "S", default_value_t = 5,
+        value_parser = clap::value_parser!(u64).range(..=SECONDS_MAX))]
     warm_up: u64,
     /// Stock of each product in each store
-    #[arg(long, value_name = "N", default_value_t = 10_000_000)]
+    #[arg(long, value_name = "N", default_value_t = 10_000_000,
+        value_parser = clap::value_parser!(i64).range(1..))]
     stock: i64,
     /// Requests that may be open at once
-    #[arg(long, value_name = "N", default_value_t = 256)]
-    connections: usize,
+    #[arg(long, value_name = "N", default_value_t = 256,
+        value_parser = clap::value_parser!(u16).range(1..))]
+    connections: u16,
     /// Repeats the same orders
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
@@ -52,6 +58,10 @@ pub struct Arguments {
     json: bool,
 }
 
+/// More than any machine answers.
+const RATE_MAX: u64 = 1_000_000;
+/// A day: what customers saw is kept in memory.
+const SECONDS_MAX: u64 = 86_400;
 /// How long a request may take before it counts as unanswered.
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the rest may take to close after the load.
@@ -61,10 +71,10 @@ const CLOSE_WITHIN: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 struct Run {
     placed: Vec<Placed>,
-    ended: BTreeMap<uuid::Uuid, outcomes::Ended>,
+    /// What became of the orders, or why that could not be read: the stack may be gone by then.
+    closing: anyhow::Result<Closing>,
     began: Timestamp,
     ended_at: Timestamp,
-    lag_after: Duration,
     before: machine::Sample,
     after: machine::Sample,
     reference: u64,
@@ -72,26 +82,46 @@ struct Run {
     planned_rejections: bool,
 }
 
+/// How the orders of a run ended.
+#[derive(Debug)]
+struct Closing {
+    ended: BTreeMap<uuid::Uuid, outcomes::Ended>,
+    lag: Duration,
+}
+
 /// Loads the running stack and reports.
 ///
 /// # Errors
 /// When no stack runs or the set-up fails.
 pub async fn run(arguments: Arguments, stack: &Stack) -> anyhow::Result<ExitCode> {
-    let run = measured(&arguments, stack).await?;
+    let journal = arguments.journal.as_deref().map(open).transpose()?;
+    let run = measured(&arguments, journal, stack)
+        .await
+        .map_err(|error| error.context(Unknown("nothing was measured".to_owned())))?;
     let report = report::Report::of(&run);
     if arguments.json {
         terminal::say_json(&report)?;
     } else {
         report.print();
     }
-    Ok(if report.as_planned() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    if let Err(why) = &run.closing {
+        terminal::note(format!(
+            "brewline: what became of the orders is not known: {why:#}"
+        ));
+    }
+    Ok(ExitCode::from(report.exit_code()))
 }
 
-async fn measured(arguments: &Arguments, stack: &Stack) -> anyhow::Result<Run> {
+fn open(journal: &Path) -> anyhow::Result<Journal> {
+    let shown = journal.display();
+    Journal::open(journal).with_context(|| Usage(format!("cannot write the journal {shown}")))
+}
+
+async fn measured(
+    arguments: &Arguments,
+    journal: Option<Journal>,
+    stack: &Stack,
+) -> anyhow::Result<Run> {
     let endpoints = stack.endpoints()?;
     let mut progress = terminal::Progress::default();
     progress.show("measuring this machine's batched commits");
@@ -104,35 +134,36 @@ async fn measured(arguments: &Arguments, stack: &Stack) -> anyhow::Result<Run> {
         .context("measure the reference")?;
     progress.show("opening a shop of its own");
     let name = format!("{:x}", SystemClock.now().as_millis());
-    let shop = shop::open(&stack.gateway()?, &name, arguments.stock).await?;
+    let shop = shop::open(&stack.gateway()?, &name, arguments.stock, journal.as_ref()).await?;
     let stores = shop.stores.clone();
     let databases = databases(&endpoints)?;
     progress.show(&format!("warming up for {} s", arguments.warm_up));
-    let load = |seconds, seed| arguments.load(stack, shop.clone(), seconds, seed);
-    workload::run(
-        load(arguments.warm_up, !arguments.seed)?,
-        CancellationToken::new(),
-    )
-    .await;
+    let gateway = stack.gateway()?;
+    let load = |seconds, seed| {
+        let journal = journal.clone();
+        arguments.load(gateway.clone(), shop.clone(), journal, seconds, seed)
+    };
+    let warm_up = load(arguments.warm_up, !arguments.seed);
+    workload::run(warm_up, CancellationToken::new()).await;
     progress.show(&format!("ordering for {} s", arguments.duration));
     let before = machine::sample(&endpoints, &databases).await;
     let began = SystemClock.now();
-    let measured = load(arguments.duration, arguments.seed)?;
+    let measured = load(arguments.duration, arguments.seed);
     let placed = workload::run(measured, CancellationToken::new()).await;
     let ended_at = SystemClock.now();
     progress.show("waiting until every order is closed");
     let orders = databases.get("order").context("no database of order")?;
-    let lag_after = until_closed(orders, &stores).await?;
+    let lag = until_closed(orders, &stores).await;
     let after = machine::sample(&endpoints, &databases).await;
-    let ended = outcomes::read(orders, &stores, began)
-        .await
-        .context("read the outcomes")?;
+    let closing = match lag {
+        Ok(lag) => closing(orders, &stores, began, lag).await,
+        Err(silence) => Err(silence),
+    };
     Ok(Run {
         placed,
-        ended,
+        closing,
         began,
         ended_at,
-        lag_after,
         before,
         after,
         reference,
@@ -144,19 +175,26 @@ async fn measured(arguments: &Arguments, stack: &Stack) -> anyhow::Result<Run> {
 // === impl Arguments ===
 
 impl Arguments {
-    fn load(&self, stack: &Stack, shop: Shop, seconds: u64, seed: u64) -> anyhow::Result<Load> {
-        Ok(Load {
-            gateway: stack.gateway()?,
+    fn load(
+        &self,
+        gateway: String,
+        shop: Shop,
+        journal: Option<Journal>,
+        seconds: u64,
+        seed: u64,
+    ) -> Load {
+        Load {
+            gateway,
             shop,
             mix: Mix::default(),
             rate: (!self.max).then_some(self.rate),
             duration: Duration::from_secs(seconds),
-            connections: self.connections,
+            connections: usize::from(self.connections),
             timeout: TIMEOUT,
             insist: Duration::ZERO,
             seed,
-            journal: self.journal.as_deref().map(Journal::open).transpose()?,
-        })
+            journal,
+        }
     }
 }
 
@@ -165,6 +203,18 @@ fn databases(endpoints: &Endpoints) -> anyhow::Result<BTreeMap<&'static str, Poo
         .into_iter()
         .map(|service| Ok((service, sources::database(endpoints, service)?)))
         .collect()
+}
+
+async fn closing(
+    orders: &Pool,
+    stores: &[String],
+    began: Timestamp,
+    lag: Duration,
+) -> anyhow::Result<Closing> {
+    let ended = outcomes::read(orders, stores, began)
+        .await
+        .context("read the outcomes")?;
+    Ok(Closing { ended, lag })
 }
 
 async fn until_closed(orders: &Pool, stores: &[String]) -> anyhow::Result<Duration> {

@@ -76,7 +76,8 @@ impl Platform {
         let endpoints = Endpoints::read(&Folder::at(&data)?)?;
         let gateway = endpoints.gateway.context("no gateway")?;
         let name = format!("kill{:x}", SystemClock.now().as_millis());
-        let shop = shop::open(&gateway, &name, 1_000_000).await?;
+        let written = Journal::open(&journal)?;
+        let shop = shop::open(&gateway, &name, 1_000_000, Some(&written)).await?;
         let opened = SystemClock.now();
         let load = Load {
             gateway,
@@ -92,7 +93,7 @@ impl Platform {
             timeout: Duration::from_secs(3),
             insist: Duration::from_secs(60),
             seed: 7,
-            journal: Some(Journal::open(&journal)?),
+            journal: Some(written),
         };
         let customers = CancellationToken::new();
         #[allow(clippy::disallowed_methods, reason = "a test has no task tracker")]

@@ -3,28 +3,29 @@ use std::collections::BTreeMap;
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-use super::Run;
+use super::{Closing, Run};
 use crate::bench::outcomes::Ended;
-use crate::terminal;
+use crate::{exit, terminal};
 
-/// The figures, as `--json` prints them. Latencies are in milliseconds.
+/// The figures, as `--json` prints them. Latencies are in milliseconds. What could not be measured is
+/// null, or missing where processes or services are listed.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Report {
     offered_per_second: f64,
     accepted_per_second: f64,
-    closed_sold_per_second: f64,
-    accepted_latency_ms: Latency,
-    settled_latency_ms: Latency,
+    closed_sold_per_second: Option<f64>,
+    accepted_latency_ms: Option<Latency>,
+    settled_latency_ms: Option<Latency>,
     outcomes: BTreeMap<String, f64>,
     cpu_ms_per_order: Cpu,
     #[serde(rename = "memoryMiB")]
     memory_mib: BTreeMap<String, u64>,
     rows_per_order: BTreeMap<String, f64>,
-    wal_bytes_per_order: f64,
-    lag_seconds_after: f64,
+    wal_bytes_per_order: Option<f64>,
+    lag_seconds_after: Option<f64>,
     reference: Reference,
-    unplanned_share: f64,
+    unplanned_share: Option<f64>,
 }
 
 /// Three points of a distribution, in milliseconds.
@@ -39,7 +40,8 @@ struct Latency {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Cpu {
-    total: f64,
+    /// None when a process that counts was started again meanwhile: the rest is no total.
+    total: Option<f64>,
     by_process: BTreeMap<String, f64>,
 }
 
@@ -73,26 +75,19 @@ impl Report {
             .collect();
         let orders = count(accepted.len()).max(1.0);
         let shares = shares(run);
-        let unplanned = shares
-            .iter()
-            .filter(|(name, _)| unplanned(name, run))
-            .map(|(_, n)| n)
-            .sum();
-        let cpu = difference(&run.before.cpu_ms, &run.after.cpu_ms, orders);
-        let counted = |(name, _): &(&String, &f64)| name.as_str() != "bench";
+        let closing = run.closing.as_ref().ok();
+        let wal = run.after.wal_bytes.zip(run.before.wal_bytes);
         Self {
             offered_per_second: run
                 .open_loop_rate
                 .map_or_else(|| count(run.placed.len()) / seconds, count_u64),
-            accepted_per_second: orders / seconds,
-            closed_sold_per_second: sold_in_time(run) / seconds,
+            accepted_per_second: count(accepted.len()) / seconds,
+            closed_sold_per_second: closing.map(|found| sold_in_time(run, found) / seconds),
             accepted_latency_ms: Latency::of(accepted.iter().map(|p| p.latency.as_micros())),
-            settled_latency_ms: Latency::of(settled(run)),
+            settled_latency_ms: closing.and_then(|found| Latency::of(settled(run, found))),
+            unplanned_share: closing.map(|_| unplanned_share(&shares, run)),
             outcomes: shares,
-            cpu_ms_per_order: Cpu {
-                total: cpu.iter().filter(counted).map(|(_, ms)| ms).sum(),
-                by_process: cpu,
-            },
+            cpu_ms_per_order: Cpu::of(&run.before.cpu_ms, &run.after.cpu_ms, orders),
             memory_mib: run
                 .after
                 .memory_kib
@@ -100,19 +95,22 @@ impl Report {
                 .map(|(k, v)| (k.clone(), v / 1024))
                 .collect(),
             rows_per_order: rows(run, orders),
-            wal_bytes_per_order: signed(run.after.wal_bytes - run.before.wal_bytes) / orders,
-            lag_seconds_after: run.lag_after.as_secs_f64(),
+            wal_bytes_per_order: wal.map(|(after, before)| signed(after - before) / orders),
+            lag_seconds_after: closing.map(|found| found.lag.as_secs_f64()),
             reference: Reference {
                 batched_commits_per_second: run.reference,
                 rows_per_batch: 64,
             },
-            unplanned_share: unplanned,
         }
     }
 
-    /// Whether nothing happened that the mix did not plan.
-    pub(super) fn as_planned(&self) -> bool {
-        self.unplanned_share <= UNPLANNED_MAX
+    /// No when too much happened that the mix did not plan, unknown when nobody could say.
+    pub(super) fn exit_code(&self) -> u8 {
+        match self.unplanned_share {
+            Some(share) if share <= UNPLANNED_MAX => 0,
+            Some(_) => exit::NO,
+            None => exit::UNKNOWN,
+        }
     }
 
     pub(super) fn print(&self) {
@@ -127,10 +125,16 @@ impl Report {
         );
         line(
             "closed and sold",
-            format!("{:.0} orders/s", self.closed_sold_per_second),
+            figure(self.closed_sold_per_second, 0, " orders/s"),
         );
-        line("answer of POST, ms", self.accepted_latency_ms.text());
-        line("start to settled, ms", self.settled_latency_ms.text());
+        line(
+            "answer of POST, ms",
+            latency(self.accepted_latency_ms.as_ref()),
+        );
+        line(
+            "start to settled, ms",
+            latency(self.settled_latency_ms.as_ref()),
+        );
         let percent: Vec<_> = self
             .outcomes
             .iter()
@@ -139,10 +143,13 @@ impl Report {
         line("outcomes", percent.join(", "));
         line(
             "CPU an order, ms",
-            format!("{:.3}", self.cpu_ms_per_order.total),
+            figure(self.cpu_ms_per_order.total, 3, ""),
         );
         for (process, ms) in &self.cpu_ms_per_order.by_process {
-            let memory = self.memory_mib.get(process).copied().unwrap_or(0);
+            let memory = self
+                .memory_mib
+                .get(process)
+                .map_or_else(|| UNMEASURED.to_owned(), u64::to_string);
             let note = if process == "bench" {
                 " (not counted)"
             } else {
@@ -158,23 +165,49 @@ impl Report {
         }
         line(
             "WAL an order",
-            format!("{:.0} bytes", self.wal_bytes_per_order),
+            figure(self.wal_bytes_per_order, 0, " bytes"),
         );
-        line(
-            "all closed after",
-            format!("{:.1} s", self.lag_seconds_after),
-        );
+        line("all closed after", figure(self.lag_seconds_after, 1, " s"));
         let reference = self.reference.batched_commits_per_second;
         line(
             "reference",
             format!("{reference} commits/s of 64 rows each on this machine, now"),
         );
-        if !self.as_planned() {
-            terminal::say(format!(
-                "UNPLANNED outcomes: {:.2} %",
-                self.unplanned_share * 100.0
-            ));
+        if let Some(share) = self.unplanned_share.filter(|share| *share > UNPLANNED_MAX) {
+            terminal::say(format!("UNPLANNED outcomes: {:.2} %", share * 100.0));
         }
+    }
+}
+
+/// What stands for a figure that nobody could take.
+const UNMEASURED: &str = "unknown";
+
+fn figure(value: Option<f64>, decimals: usize, unit: &str) -> String {
+    value.map_or_else(
+        || UNMEASURED.to_owned(),
+        |value| format!("{value:.decimals$}{unit}"),
+    )
+}
+
+fn latency(latency: Option<&Latency>) -> String {
+    latency.map_or_else(|| UNMEASURED.to_owned(), Latency::text)
+}
+
+// === impl Cpu ===
+
+#[allow(clippy::float_arithmetic, reason = "figures for people")]
+impl Cpu {
+    fn of(before: &BTreeMap<String, u64>, after: &BTreeMap<String, u64>, orders: f64) -> Self {
+        let used = |(name, then): (&String, &u64)| {
+            let now = after.get(name)?;
+            Some((name.clone(), count_u64(now.saturating_sub(*then)) / orders))
+        };
+        let by_process: BTreeMap<String, f64> = before.iter().filter_map(used).collect();
+        let counted = before.keys().filter(|name| name.as_str() != "bench");
+        let total = counted
+            .map(|name| by_process.get(name).copied())
+            .sum::<Option<f64>>();
+        Self { total, by_process }
     }
 }
 
@@ -182,20 +215,19 @@ impl Report {
 
 #[allow(clippy::float_arithmetic, reason = "figures for people")]
 impl Latency {
-    fn of(micros: impl Iterator<Item = u128>) -> Self {
-        let Ok(mut histogram) = Histogram::<u64>::new_with_max(LATENCY_MICROS_MAX, 3) else {
-            return Self::default();
-        };
+    /// None of nothing.
+    fn of(micros: impl Iterator<Item = u128>) -> Option<Self> {
+        let mut histogram = Histogram::<u64>::new_with_max(LATENCY_MICROS_MAX, 3).ok()?;
         for value in micros {
             // A value beyond the histogram's range is counted at its end.
             histogram.saturating_record(u64::try_from(value).unwrap_or(u64::MAX));
         }
         let at = |quantile| count_u64(histogram.value_at_quantile(quantile)) / 1e3;
-        Self {
+        (!histogram.is_empty()).then(|| Self {
             p50: at(0.5),
             p99: at(0.99),
             p999: at(0.999),
-        }
+        })
     }
 
     fn text(&self) -> String {
@@ -206,19 +238,19 @@ impl Latency {
     }
 }
 
-fn settled(run: &Run) -> impl Iterator<Item = u128> {
+fn settled<'a>(run: &'a Run, closing: &'a Closing) -> impl Iterator<Item = u128> + 'a {
     run.placed.iter().filter_map(|placed| {
-        let at = run.ended.get(&placed.order?)?.settled_at?;
+        let at = closing.ended.get(&placed.order?)?.settled_at?;
         u128::try_from(at.as_micros() - placed.intended_micros).ok()
     })
 }
 
 /// Orders that were sold and whose checkout ended while customers were still coming.
-fn sold_in_time(run: &Run) -> f64 {
+fn sold_in_time(run: &Run, closing: &Closing) -> f64 {
     let in_time = |ended: &&Ended| {
         ended.status == "confirmed" && ended.closed_at.is_some_and(|at| at <= run.ended_at)
     };
-    count(run.ended.values().filter(in_time).count())
+    count(closing.ended.values().filter(in_time).count())
 }
 
 /// The share of each outcome among the orders that were meant to be placed.
@@ -241,7 +273,10 @@ fn outcome(run: &Run, placed: &brewline_chaos::workload::Placed) -> String {
             .status
             .map_or("unanswered".to_owned(), |status| format!("http-{status}"));
     };
-    match run.ended.get(&order) {
+    let Ok(closing) = &run.closing else {
+        return "accepted".to_owned();
+    };
+    match closing.ended.get(&order) {
         None => "lost".to_owned(),
         Some(ended) if ended.closed_at.is_none() => "open".to_owned(),
         Some(ended) if ended.rejection.is_empty() => ended.status.clone(),
@@ -257,26 +292,21 @@ fn unplanned(name: &str, run: &Run) -> bool {
     }
 }
 
+/// The share of the outcomes that nobody planned.
 #[allow(clippy::float_arithmetic, reason = "figures for people")]
-fn difference(
-    before: &BTreeMap<String, u64>,
-    after: &BTreeMap<String, u64>,
-    orders: f64,
-) -> BTreeMap<String, f64> {
-    let used = |(name, now): (&String, &u64)| {
-        let then = before.get(name).copied().unwrap_or(0);
-        (name.clone(), count_u64(now.saturating_sub(then)) / orders)
-    };
-    after.iter().map(used).collect()
+fn unplanned_share(shares: &BTreeMap<String, f64>, run: &Run) -> f64 {
+    let shares = shares.iter().filter(|(name, _)| unplanned(name, run));
+    // The sum of no floats is -0.
+    0.0 + shares.map(|(_, share)| share).sum::<f64>()
 }
 
 #[allow(clippy::float_arithmetic, reason = "figures for people")]
 fn rows(run: &Run, orders: f64) -> BTreeMap<String, f64> {
     let written = |(name, now): (&String, &i64)| {
-        let then = run.before.rows.get(name).copied().unwrap_or(0);
-        (name.clone(), signed(now - then) / orders)
+        let then = run.before.rows.get(name)?;
+        Some((name.clone(), signed(now - then) / orders))
     };
-    run.after.rows.iter().map(written).collect()
+    run.after.rows.iter().filter_map(written).collect()
 }
 
 fn micros(value: u128) -> f64 {
@@ -303,4 +333,88 @@ fn count_u64(value: u64) -> f64 {
 )]
 fn signed(value: i64) -> f64 {
     value as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use brewline_chaos::workload::Placed;
+    use brewline_kernel::Timestamp;
+
+    use super::*;
+    use crate::bench::machine::Sample;
+
+    fn run(closing: anyhow::Result<Closing>) -> Run {
+        let order = uuid::Uuid::nil();
+        Run {
+            placed: vec![Placed {
+                order: Some(order),
+                latency: Duration::from_millis(5),
+                intended_micros: 0,
+                status: Some(202),
+                declined: false,
+                cancelled: false,
+            }],
+            closing,
+            began: Timestamp::EPOCH,
+            ended_at: Timestamp::from_micros(1_000_000),
+            before: Sample::default(),
+            after: Sample::default(),
+            reference: 1,
+            open_loop_rate: Some(1),
+            planned_rejections: false,
+        }
+    }
+
+    fn closed(status: &str) -> Closing {
+        let at = Some(Timestamp::from_micros(7_000));
+        let ended = Ended {
+            status: status.to_owned(),
+            rejection: String::new(),
+            settled_at: at,
+            closed_at: at,
+        };
+        Closing {
+            ended: [(uuid::Uuid::nil(), ended)].into(),
+            lag: Duration::ZERO,
+        }
+    }
+
+    #[test]
+    fn a_run_whose_stack_has_gone_keeps_what_its_customers_saw_and_is_unknown() {
+        let report = Report::of(&run(Err(anyhow::anyhow!("gone"))));
+        assert_eq!(report.exit_code(), exit::UNKNOWN);
+        let json = serde_json::to_value(&report).unwrap();
+        assert_eq!(json["acceptedPerSecond"], 1.0);
+        assert_eq!(json["outcomes"]["accepted"], 1.0);
+        assert!(json["acceptedLatencyMs"]["p50"].as_f64().unwrap() > 4.0);
+        for unknown in ["closedSoldPerSecond", "settledLatencyMs", "unplannedShare"] {
+            assert!(json[unknown].is_null(), "{unknown}");
+        }
+    }
+
+    #[test]
+    fn the_exit_says_whether_all_went_as_planned() {
+        let code = |status| Report::of(&run(Ok(closed(status)))).exit_code();
+        assert_eq!([code("confirmed"), code("odd")], [0, exit::NO]);
+    }
+
+    #[test]
+    fn nothing_unplanned_is_a_zero_without_a_sign() {
+        let report = Report::of(&run(Ok(closed("confirmed"))));
+        let share = report.unplanned_share.unwrap();
+        assert!(share == 0.0 && share.is_sign_positive());
+    }
+
+    #[test]
+    fn a_process_that_was_started_again_is_left_out_and_so_is_the_total() {
+        let before = [("order".to_owned(), 10), ("bench".to_owned(), 1)].into();
+        let after = [("order".to_owned(), 30), ("bench".to_owned(), 2)].into();
+        assert_eq!(Cpu::of(&before, &after, 2.0).total, Some(10.0));
+        let without = [("bench".to_owned(), 2)].into();
+        let cpu = Cpu::of(&before, &without, 2.0);
+        assert_eq!(cpu.total, None);
+        assert_eq!(cpu.by_process.keys().collect::<Vec<_>>(), ["bench"]);
+    }
 }
