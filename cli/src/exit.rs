@@ -26,13 +26,19 @@ pub struct Usage(pub String);
 #[must_use]
 pub fn code(error: &anyhow::Error) -> u8 {
     // A context is found by `is` alone: to the chain it is a nameless wrapper.
-    if error.is::<Usage>() || error.chain().any(|cause| cause.is::<Usage>()) {
+    if error.is::<Usage>() || error.chain().any(is_nonsense) {
         USAGE
     } else if error.is::<Unknown>() || error.chain().any(is_silence) {
         UNKNOWN
     } else {
         NO
     }
+}
+
+/// Whether a cause means that what was asked makes no sense, here or at the gateway.
+fn is_nonsense(cause: &(dyn std::error::Error + 'static)) -> bool {
+    let refused = |problem: &Problem| problem.code.starts_with("invalid-");
+    cause.is::<Usage>() || cause.downcast_ref().is_some_and(refused)
 }
 
 /// Whether a cause means that somebody gave no answer, or none that says anything.
@@ -53,10 +59,10 @@ mod tests {
 
     use super::*;
 
-    fn problem(status: u16) -> anyhow::Error {
+    fn problem(status: u16, code: &str) -> anyhow::Error {
         Problem {
             status,
-            code: "c".to_owned(),
+            code: code.to_owned(),
             detail: "d".to_owned(),
         }
         .into()
@@ -76,9 +82,11 @@ mod tests {
             (anyhow!("why").context(unknown()).context("so"), UNKNOWN),
             (anyhow!("why").context(usage()).context("so"), USAGE),
             (anyhow!(usage()).context(unknown()), USAGE),
-            (problem(404), NO),
-            (problem(409), NO),
-            (problem(503), UNKNOWN),
+            (problem(400, "invalid-query"), USAGE),
+            (problem(422, "invalid-request"), USAGE),
+            (problem(422, "unknown-product"), NO),
+            (problem(404, "unknown-order"), NO),
+            (problem(503, "unavailable"), UNKNOWN),
         ];
         for (error, expected) in cases {
             assert_eq!(code(&error), expected, "{error:#}");

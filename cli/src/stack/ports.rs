@@ -4,6 +4,8 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 
 use anyhow::{anyhow, bail};
 
+use crate::exit::Usage;
+
 /// The base unless told otherwise; the gateway's own port.
 pub const PORT_BASE_DEFAULT: u16 = 8080;
 
@@ -38,10 +40,10 @@ impl Ports {
     /// When the last of them would be beyond 65535, or the first below 1024.
     pub fn from_base(base: u16) -> anyhow::Result<Self> {
         if base < 1024 || base.checked_add(COUNT).is_none() {
-            bail!(
-                "--port-base must be from 1024 to {}, since {COUNT} ports follow it",
-                u16::MAX - COUNT
-            );
+            let last = u16::MAX - COUNT;
+            bail!(Usage(format!(
+                "--port-base must be from 1024 to {last}, since {COUNT} ports follow it"
+            )));
         }
         Ok(Self { base })
     }

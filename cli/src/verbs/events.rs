@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use crate::decode;
 use crate::stack::Stack;
+use crate::verbs::given;
 use crate::{sources, terminal};
 
 /// Arguments of `events`.
@@ -34,7 +35,7 @@ pub struct Tail {
     #[arg(long)]
     order: Option<Uuid>,
     /// Only this topic; may be repeated
-    #[arg(long = "topic")]
+    #[arg(long = "topic", value_parser = given::topic())]
     topics: Vec<String>,
     /// Where to begin
     #[arg(long, value_enum, default_value = "now")]

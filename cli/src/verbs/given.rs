@@ -1,6 +1,7 @@
 //! Readers of arguments: what can be told to make no sense is refused before anything is asked.
 
 use anyhow::Context as _;
+use brewline_chaos::evidence::topics;
 use brewline_chaos::invariants;
 use brewline_kernel::Timestamp;
 use clap::builder::PossibleValuesParser;
@@ -49,6 +50,11 @@ pub(super) fn instant(text: &str) -> anyhow::Result<Timestamp> {
 /// An invariant's id.
 pub(super) fn invariant() -> PossibleValuesParser {
     PossibleValuesParser::new(invariants::ids())
+}
+
+/// A topic of events.
+pub(super) fn topic() -> PossibleValuesParser {
+    PossibleValuesParser::new(topics().iter().map(|(topic, _)| *topic))
 }
 
 /// A value that may stand in a query as it is.

@@ -11,9 +11,9 @@ use serde_json::{Value, json};
 use tonic::transport::Channel;
 use uuid::Uuid;
 
+use crate::exit::{Unknown, Usage};
 use crate::stack::Stack;
 use crate::terminal;
-use crate::verbs::Unknown;
 
 /// Arguments of `saga`.
 #[derive(Debug, Args)]
@@ -179,9 +179,12 @@ fn instant(at: Option<prost_types::Timestamp>) -> Option<String> {
     reason = "the shape that `map_err` wants"
 )]
 fn refused(status: tonic::Status) -> anyhow::Error {
-    let is_no = [tonic::Code::NotFound, tonic::Code::InvalidArgument].contains(&status.code());
-    if is_no {
-        return anyhow::anyhow!("{}", status.message().to_owned());
+    let message = status.message();
+    if status.code() == tonic::Code::NotFound {
+        return anyhow::anyhow!("{message}");
     }
-    Unknown(format!("order did not answer: {}", status.message())).into()
+    if status.code() == tonic::Code::InvalidArgument {
+        return Usage(message.to_owned()).into();
+    }
+    Unknown(format!("order did not answer: {message}")).into()
 }
