@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use brewline_cli::stack::{Folder, Stack};
 use brewline_cli::{exit, terminal, verbs};
-use clap::{Parser, Subcommand};
+use clap::error::{ContextKind, ContextValue};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 /// Coffee orders that survive anything: a local stack, and what to do with it.
 #[derive(Debug, Parser)]
@@ -74,6 +75,7 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version are answers; everything else is wrong usage.
+            let error = without_hidden_verbs(error);
             error.print().ok();
             return if error.use_stderr() {
                 ExitCode::from(exit::USAGE)
@@ -89,6 +91,21 @@ fn main() -> ExitCode {
             ExitCode::from(exit::code(&error))
         }
     }
+}
+
+/// Takes the hidden verbs out of the list that an error shows when there is no verb at all.
+fn without_hidden_verbs(mut error: clap::Error) -> clap::Error {
+    if let Some(ContextValue::Strings(names)) = error.get(ContextKind::ValidSubcommand) {
+        let command = Cli::command();
+        let is_shown = |name: &String| {
+            let verb = command.find_subcommand(name);
+            !verb.is_some_and(clap::Command::is_hide_set)
+        };
+        let shown = names.iter().filter(|name| is_shown(name)).cloned();
+        let shown = ContextValue::Strings(shown.collect());
+        error.insert(ContextKind::ValidSubcommand, shown);
+    }
+    error
 }
 
 fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
