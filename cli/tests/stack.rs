@@ -209,8 +209,8 @@ impl Drop for Scratch {
     }
 }
 
-#[test]
-fn a_folder_with_a_strangers_files_is_refused_untouched() {
+#[tokio::test]
+async fn a_folder_with_a_strangers_files_is_refused_untouched() {
     let scratch = Scratch::new("stranger");
     std::fs::create_dir(&scratch.0).unwrap();
     std::fs::set_permissions(&scratch.0, Permissions::from_mode(0o700)).unwrap();
@@ -220,7 +220,8 @@ fn a_folder_with_a_strangers_files_is_refused_untouched() {
         extent: Extent::Programs(BTreeMap::new()),
         ..StackOptions::default()
     };
-    let error = prepare::claim(&folder, &options).unwrap_err().to_string();
+    let claimed = prepare::claim(&folder, &options).await;
+    let error = claimed.unwrap_err().to_string();
     assert!(error.contains("thesis.txt"), "{error}");
     assert_eq!(scratch.mode(), 0o700);
     assert!(!folder.is_ours());
@@ -228,8 +229,8 @@ fn a_folder_with_a_strangers_files_is_refused_untouched() {
     assert!(scratch.0.join("thesis.txt").exists());
 }
 
-#[test]
-fn an_up_that_finds_its_port_taken_makes_no_folder() {
+#[tokio::test]
+async fn an_up_that_finds_its_port_taken_makes_no_folder() {
     let scratch = Scratch::new("taken");
     let base = Ports::first_free(42_000).unwrap();
     let taken = std::net::TcpListener::bind(("127.0.0.1", base + 3)).unwrap();
@@ -239,7 +240,8 @@ fn an_up_that_finds_its_port_taken_makes_no_folder() {
         ..StackOptions::default()
     };
     let folder = Folder::at(&scratch.0).unwrap();
-    let error = prepare::claim(&folder, &options).unwrap_err().to_string();
+    let claimed = prepare::claim(&folder, &options).await;
+    let error = claimed.unwrap_err().to_string();
     assert!(error.contains("in use"), "{error}");
     assert!(!scratch.0.exists());
     drop(taken);

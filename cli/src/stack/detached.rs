@@ -35,7 +35,7 @@ pub async fn start(folder: &Folder, options: &StackOptions) -> anyhow::Result<Be
         wait_booted(folder, None).await?;
         return Ok(Begun::Joined);
     }
-    prepare::claim(folder, options)?;
+    prepare::claim(folder, options).await?;
     let mut child = spawn(folder, options)?;
     wait_booted(folder, Some(&mut child)).await?;
     let supervisor = control::ask(folder, &Wish::Peek)

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::time::Duration;
 
 use anyhow::{anyhow, bail};
+use tokio::time::{Instant, sleep};
 
 use super::acl::{ADMIN, BROKER, OPERATOR, SERVICE_USERS, TEST};
 use super::endpoints::{Endpoints, EvidenceEndpoints, KafkaEndpoint, KafkaLogin};
@@ -18,6 +20,10 @@ use super::postgres::{self, DATABASES, Installation, Server, VERIFY_ROLE};
 use super::secrets::Secrets;
 use super::services::{SERVICES, Surroundings};
 use crate::terminal;
+
+/// Two that claim the same folder are through with their ports long before.
+const CLAIM_WITHIN: Duration = Duration::from_millis(300);
+const CLAIM_POLL: Duration = Duration::from_millis(20);
 
 /// Everything that has been prepared before the first process starts.
 #[derive(Debug)]
@@ -115,18 +121,33 @@ pub async fn prepare(folder: &Folder, options: &StackOptions) -> anyhow::Result<
 ///
 /// # Errors
 /// When the folder is somebody else's, something is missing or a port is taken.
-pub fn claim(folder: &Folder, options: &StackOptions) -> anyhow::Result<()> {
+pub async fn claim(folder: &Folder, options: &StackOptions) -> anyhow::Result<()> {
     folder.refuse_strangers()?;
+    let deadline = Instant::now() + CLAIM_WITHIN;
     // In one that was used before, a killed supervisor may have left processes that still hold the
     // ports: they are ended first, under its lock.
-    if !folder.is_ours() && !matches!(options.extent, Extent::Programs(_)) {
-        check_ports(options, Ports::from_base(options.port_base)?)?;
-        Installation::find()?;
-        if options.extent == Extent::Whole {
-            check_binaries(&options.bin_dir)?;
+    while !folder.is_ours() {
+        match check(options) {
+            Ok(()) => break,
+            Err(error) if Instant::now() >= deadline => return Err(error),
+            // Another `up` on this folder may be trying the same ports just now.
+            Err(_) => sleep(CLAIM_POLL).await,
         }
     }
     folder.create()
+}
+
+/// What can be told without a folder.
+fn check(options: &StackOptions) -> anyhow::Result<()> {
+    if matches!(options.extent, Extent::Programs(_)) {
+        return Ok(());
+    }
+    check_ports(options, Ports::from_base(options.port_base)?)?;
+    Installation::find()?;
+    if options.extent == Extent::Whole {
+        check_binaries(&options.bin_dir)?;
+    }
+    Ok(())
 }
 
 fn check_ports(options: &StackOptions, ports: Ports) -> anyhow::Result<()> {

@@ -27,7 +27,7 @@ pub async fn run(arguments: Arguments, stack: &Stack) -> anyhow::Result<ExitCode
     let options: StackOptions =
         serde_json::from_str(&arguments.options).context("understand --options")?;
     let folder = stack.folder();
-    prepare::claim(folder, &options)?;
+    prepare::claim(folder, &options).await?;
     let Some(lock) = folder.try_lock()? else {
         return Ok(ExitCode::from(TAKEN));
     };

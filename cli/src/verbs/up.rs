@@ -133,7 +133,7 @@ pub async fn run(arguments: Arguments, stack: &Stack) -> anyhow::Result<ExitCode
     }
     // A taken port would keep a second `up` from joining the first.
     if control::ask(stack.folder(), &Wish::Peek).await?.is_none() {
-        prepare::claim(stack.folder(), &options)?;
+        prepare::claim(stack.folder(), &options).await?;
     }
     let Some(lock) = lock_or_join(stack).await? else {
         welcome(stack, with_demo, began).await?;
