@@ -11,7 +11,8 @@ use crate::evidence::Evidence;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Entry {
-    /// When, in microseconds since 1970; RFC 3339 in JSON. The clocks of one machine agree; those of several may not.
+    /// When, in microseconds since 1970; RFC 3339 in JSON. The clocks of one machine agree; those of
+    /// several may not.
     #[serde(rename = "at", serialize_with = "as_rfc3339")]
     pub at_micros: i64,
     /// Who says so: `order`, `checkout`, `log`, `stock`, `payment` or `card processor`.
