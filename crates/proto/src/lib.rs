@@ -41,6 +41,10 @@ packages! {
     order => "brewline.order.v1";
     /// Payments.
     payment => "brewline.payment.v1";
+    /// Tickets at the baristas' stations.
+    fulfilment => "brewline.fulfilment.v1";
+    /// What customers were told.
+    notification => "brewline.notification.v1";
     /// What people on call ask each service.
     operator => "brewline.operator.v1";
 }
