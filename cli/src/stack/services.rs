@@ -95,7 +95,9 @@ impl Surroundings {
             .env("BREWLINE_HTTP_LISTEN", http)
             .env("BREWLINE_ORDER_URL", self.peer("order"))
             .env("BREWLINE_INVENTORY_URL", self.peer("inventory"))
-            .env("BREWLINE_PAYMENT_URL", self.peer("payment"))
+            .env("BREWLINE_BARISTA_URL", self.peer("barista"))
+            .env("BREWLINE_NOTIFICATION_URL", self.peer("notification"))
+            .env("BREWLINE_LEADERBOARD_URL", self.peer("leaderboard"))
     }
 
     fn sandbox(&self, launch: Launch, main: &str, addresses: &mut Addresses) -> Launch {

@@ -24,6 +24,23 @@ const INVENTORY_URL: Variable = Variable {
     default: None,
     help: "The service inventory: `http://host:port`, or `file:///path/endpoints.json#inventory`.",
 };
+const BARISTA_URL: Variable = Variable {
+    name: "BREWLINE_BARISTA_URL",
+    default: None,
+    help: "The service barista: `http://host:port`, or `file:///path/endpoints.json#barista`.",
+};
+const NOTIFICATION_URL: Variable = Variable {
+    name: "BREWLINE_NOTIFICATION_URL",
+    default: None,
+    help: "The service notification: `http://host:port`, or \
+           `file:///path/endpoints.json#notification`.",
+};
+const LEADERBOARD_URL: Variable = Variable {
+    name: "BREWLINE_LEADERBOARD_URL",
+    default: None,
+    help: "The service leaderboard: `http://host:port`, or \
+           `file:///path/endpoints.json#leaderboard`.",
+};
 const CONNECTIONS_MAX: Variable = Variable {
     name: "BREWLINE_CONNECTIONS_MAX",
     default: Some("10000"),
@@ -70,6 +87,12 @@ pub struct Config {
     pub order_url: String,
     /// The service `inventory`.
     pub inventory_url: String,
+    /// The service `barista`.
+    pub barista_url: String,
+    /// The service `notification`.
+    pub notification_url: String,
+    /// The service `leaderboard`.
+    pub leaderboard_url: String,
     /// How many connections may be open.
     pub connections_max: usize,
     /// How many requests may be in flight.
@@ -88,6 +111,9 @@ pub struct Config {
 pub fn read(env: &mut Environment) -> Option<Config> {
     let listen = listen(env);
     let (order_url, inventory_url) = (env.read(&ORDER_URL), env.read(&INVENTORY_URL));
+    let barista_url = env.read(&BARISTA_URL);
+    let notification_url = env.read(&NOTIFICATION_URL);
+    let leaderboard_url = env.read(&LEADERBOARD_URL);
     let connections_max = env.read(&CONNECTIONS_MAX);
     let requests_max = env.read(&REQUESTS_MAX);
     let waiting_requests_max = env.read(&WAITING_REQUESTS_MAX);
@@ -98,6 +124,9 @@ pub fn read(env: &mut Environment) -> Option<Config> {
         listen: listen?,
         order_url: order_url?,
         inventory_url: inventory_url?,
+        barista_url: barista_url?,
+        notification_url: notification_url?,
+        leaderboard_url: leaderboard_url?,
         connections_max: connections_max?,
         requests_max: requests_max?,
         waiting_requests_max: waiting_requests_max?,
@@ -133,6 +162,9 @@ mod tests {
             ("BREWLINE_ALLOW_ANONYMOUS_NETWORK", allowed),
             ("BREWLINE_ORDER_URL", "http://127.0.0.1:1"),
             ("BREWLINE_INVENTORY_URL", "http://127.0.0.1:2"),
+            ("BREWLINE_BARISTA_URL", "http://127.0.0.1:3"),
+            ("BREWLINE_NOTIFICATION_URL", "http://127.0.0.1:4"),
+            ("BREWLINE_LEADERBOARD_URL", "http://127.0.0.1:5"),
         ]);
         let config = read(&mut env);
         env.finish(config)

@@ -16,7 +16,7 @@ use crate::OPENAPI;
 const NO_ROUTE: &str = "none";
 
 /// The methods there are routes for.
-const METHODS: [&str; 5] = ["GET", "POST", "PUT", "DELETE", "HEAD"];
+const METHODS: &[&str] = &["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"];
 
 /// One entry of the table.
 struct Route {
@@ -37,7 +37,7 @@ const fn route(
     }
 }
 
-const ROUTES: [Route; 15] = [
+const ROUTES: &[Route] = &[
     route("POST", "/v1/orders", || post(orders::place)),
     route("GET", "/v1/orders", || get(orders::list)),
     route("GET", "/v1/orders/{orderId}", || get(orders::get)),
