@@ -12,6 +12,11 @@ pub const RELAY_EPOCH: &str = "brewline_relay_epoch";
 /// The relay's slot.
 pub const RELAY_SLOT: &str = "brewline_relay_slot";
 
+/// What the URN of a schema begins with; the message's full name follows. `proto/asyncapi.yaml` holds
+/// the schema under the same name. The name carries the major version, so that a breaking change has
+/// another URN, as `CloudEvents` asks for.
+pub const SCHEMA_URN: &str = "urn:brewline:schema:";
+
 const SPEC_VERSION: &str = "1.0";
 const CONTENT_TYPE: &str = "application/protobuf";
 
@@ -44,6 +49,10 @@ pub fn headers(envelope: &Envelope) -> Vec<(String, Bytes)> {
     put("ce_subject", envelope.subject.clone());
     put("ce_time", rfc3339(envelope.time));
     put("ce_sequence", envelope.version.to_string());
+    put(
+        "ce_dataschema",
+        format!("{SCHEMA_URN}{}", envelope.event_type),
+    );
     put("ce_correlationid", envelope.correlation_id.to_string());
     if let Some(causation_id) = envelope.causation_id {
         put("ce_causationid", causation_id.to_string());
@@ -68,7 +77,8 @@ pub fn record(topic: &str, envelope: &Envelope, payload: Bytes) -> Record {
     }
 }
 
-/// The envelope of a record.
+/// The envelope of a record. The schema's name is not read: it follows from the type, and records that
+/// were written before it was told have none.
 ///
 /// # Errors
 /// When a required header is missing or malformed.
@@ -253,6 +263,7 @@ ce_source: brewline/order
 ce_subject: 019477a0-5c00-7000-8000-0000000000aa
 ce_time: 2026-11-21T10:15:30.000001Z
 ce_sequence: 1
+ce_dataschema: urn:brewline:schema:brewline.order.v1.OrderPlaced
 ce_correlationid: 019477a0-5c00-7000-8000-0000000000cc
 ce_causationid: 019477a0-5c00-7000-8000-0000000000ca
 traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
@@ -306,6 +317,13 @@ content-type: application/protobuf";
                 "{name}: {value}"
             );
         }
+    }
+
+    #[test]
+    fn a_record_from_before_schemas_were_named_is_an_event() {
+        let mut older = received(record("t", &event(), Bytes::new()));
+        older.headers.retain(|(name, _)| name != "ce_dataschema");
+        assert_eq!(envelope(&older), Ok(event()));
     }
 
     #[test]
