@@ -59,6 +59,12 @@ const WAITING_REQUESTS_MAX: Variable = Variable {
     help: "How many reads may wait (`Prefer: wait=N`); more are answered 503 at once. They cost \
            memory, not work, and have a limit of their own so that they never crowd orders out.",
 };
+const STREAMS_MAX: Variable = Variable {
+    name: "BREWLINE_STREAMS_MAX",
+    default: Some("2000"),
+    help: "How many streams (server-sent events, WebSockets) may be open; more are answered 503 at \
+           once. Each costs a connection here and a call behind the edge: 2,000 take about 60 MiB.",
+};
 const REQUEST_TIMEOUT_MS: Variable = Variable {
     name: "BREWLINE_REQUEST_TIMEOUT_MS",
     default: Some("5000"),
@@ -99,6 +105,8 @@ pub struct Config {
     pub requests_max: usize,
     /// How many reads may wait.
     pub waiting_requests_max: usize,
+    /// How many streams may be open.
+    pub streams_max: usize,
     /// How long a request may take, without what the caller asks to wait.
     pub request_timeout: Duration,
     /// How long a request's head may take to arrive.
@@ -117,6 +125,7 @@ pub fn read(env: &mut Environment) -> Option<Config> {
     let connections_max = env.read(&CONNECTIONS_MAX);
     let requests_max = env.read(&REQUESTS_MAX);
     let waiting_requests_max = env.read(&WAITING_REQUESTS_MAX);
+    let streams_max = env.read(&STREAMS_MAX);
     let request_timeout = env.millis(&REQUEST_TIMEOUT_MS);
     let header_read_timeout = env.millis(&HEADER_READ_TIMEOUT_MS);
     let body_read_timeout = env.millis(&BODY_READ_TIMEOUT_MS);
@@ -130,6 +139,7 @@ pub fn read(env: &mut Environment) -> Option<Config> {
         connections_max: connections_max?,
         requests_max: requests_max?,
         waiting_requests_max: waiting_requests_max?,
+        streams_max: streams_max?,
         request_timeout: request_timeout?,
         header_read_timeout: header_read_timeout?,
         body_read_timeout: body_read_timeout?,

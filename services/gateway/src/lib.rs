@@ -41,7 +41,7 @@ pub async fn start(config: Config, context: Context) -> anyhow::Result<std::net:
         connections_max: config.connections_max,
         header_read_timeout: config.header_read_timeout,
     };
-    let router = inbound::router(inbound::Edge::new(upstreams, &config));
+    let router = inbound::router(inbound::Edge::new(upstreams, &config, context.shutdown()));
     let address = http::serve(&context, config.listen, router, limits).await?;
     gate.open();
     Ok(address)

@@ -39,6 +39,14 @@ static IN_FLIGHT: LazyLock<Gauge> = LazyLock::new(|| {
     )
 });
 
+static OPEN_STREAMS: LazyLock<Gauge> = LazyLock::new(|| {
+    metrics::register(
+        "brewline_gateway_open_streams",
+        "Streams (server-sent events, WebSockets) that are open now.",
+        Gauge::default(),
+    )
+});
+
 static SHED: LazyLock<Counter> = LazyLock::new(|| {
     metrics::register(
         "brewline_gateway_shed_requests",
@@ -50,6 +58,10 @@ static SHED: LazyLock<Counter> = LazyLock::new(|| {
 /// Counts a request as in flight until it is dropped: even when its caller goes away.
 #[derive(Debug)]
 pub(crate) struct InFlight(());
+
+/// Counts a stream as open until it is dropped.
+#[derive(Debug)]
+pub(crate) struct OpenStream(());
 
 // === impl Seconds ===
 
@@ -71,6 +83,21 @@ impl InFlight {
 impl Drop for InFlight {
     fn drop(&mut self) {
         IN_FLIGHT.dec();
+    }
+}
+
+// === impl OpenStream ===
+
+impl OpenStream {
+    pub(crate) fn enter() -> Self {
+        OPEN_STREAMS.inc();
+        Self(())
+    }
+}
+
+impl Drop for OpenStream {
+    fn drop(&mut self) {
+        OPEN_STREAMS.dec();
     }
 }
 

@@ -4,7 +4,7 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use brewline_kernel::TraceParent;
 use tonic::metadata::MetadataValue;
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
 use super::problem::Problem;
 use super::status;
@@ -17,19 +17,33 @@ const HEAD_START: Duration = Duration::from_millis(50);
 pub(super) struct Call {
     pub(super) trace: TraceParent,
     deadline: Instant,
+    /// The service that is called, where it is not one that everything needs.
+    part: Option<&'static str>,
 }
 
 // === impl Call ===
 
 impl Call {
     pub(super) const fn new(trace: TraceParent, deadline: Instant) -> Self {
-        Self { trace, deadline }
+        Self {
+            trace,
+            deadline,
+            part: None,
+        }
     }
 
     /// The same call with more time: what the caller asked to wait for comes on top.
     pub(super) fn waiting(self, wait: Duration) -> Self {
         Self {
             deadline: self.deadline + wait,
+            ..self
+        }
+    }
+
+    /// The same call, made to `part`: a problem says that it is this part that is missing.
+    pub(super) fn to(self, part: &'static str) -> Self {
+        Self {
+            part: Some(part),
             ..self
         }
     }
@@ -54,25 +68,50 @@ impl Call {
         Ok(answer)
     }
 
+    /// A stream. What is limited is the time until it is open.
+    pub(super) async fn stream<Q, A>(
+        self,
+        message: Q,
+        ask: impl AsyncFnOnce(Request<Q>) -> Result<Response<Streaming<A>>, Status>,
+    ) -> Result<Streaming<A>, Problem> {
+        self.within(ask(self.traced(message))).await
+    }
+
     async fn ask<Q, A>(
         self,
         message: Q,
         ask: impl AsyncFnOnce(Request<Q>) -> Result<Response<A>, Status>,
     ) -> Result<A, Problem> {
         let left = self.deadline.saturating_duration_since(Instant::now());
-        let mut request = Request::new(message);
+        let mut request = self.traced(message);
         request.set_timeout(left.saturating_sub(HEAD_START));
+        self.within(ask(request)).await
+    }
+
+    fn traced<Q>(self, message: Q) -> Request<Q> {
+        let mut request = Request::new(message);
         if let Ok(trace) = MetadataValue::try_from(self.trace.to_string()) {
             request.metadata_mut().insert("traceparent", trace);
         }
+        request
+    }
+
+    async fn within<A>(
+        self,
+        asked: impl Future<Output = Result<Response<A>, Status>>,
+    ) -> Result<A, Problem> {
+        let left = self.deadline.saturating_duration_since(Instant::now());
         // The channel's own timeout does not count the wait for a replica to appear.
-        match tokio::time::timeout(left, ask(request)).await {
-            Ok(Ok(response)) => Ok(response.into_inner()),
-            Ok(Err(status)) => Err(status::problem(&status)),
-            Err(_) => Err(status::problem(&Status::deadline_exceeded(
-                "no answer in time",
-            ))),
-        }
+        let status = match tokio::time::timeout(left, asked).await {
+            Ok(Ok(response)) => return Ok(response.into_inner()),
+            Ok(Err(status)) => status,
+            Err(_) => Status::deadline_exceeded("no answer in time"),
+        };
+        let problem = status::problem(&status);
+        Err(match self.part {
+            Some(part) => problem.missing(part),
+            None => problem,
+        })
     }
 }
 

@@ -11,11 +11,13 @@ use axum::response::{IntoResponse as _, Response};
 use brewline_kernel::TraceParent;
 use brewline_kernel::system::random;
 use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio_util::sync::CancellationToken;
 
 use super::call::Call;
 use super::prefer;
 use super::problem::{self, Problem};
 use super::routes;
+use super::sse::Streams;
 use crate::outbound::Upstreams;
 use crate::{Config, signals};
 
@@ -29,6 +31,7 @@ struct Inner {
     requests: Semaphore,
     /// A bulkhead: reads that wait must not take the places of orders.
     waiting: Semaphore,
+    streams: Streams,
     request_timeout: Duration,
     body_read_timeout: Duration,
 }
@@ -36,11 +39,12 @@ struct Inner {
 // === impl Edge ===
 
 impl Edge {
-    pub(crate) fn new(upstreams: Upstreams, config: &Config) -> Self {
+    pub(crate) fn new(upstreams: Upstreams, config: &Config, shutdown: CancellationToken) -> Self {
         Self(Arc::new(Inner {
             upstreams,
             requests: Semaphore::new(config.requests_max),
             waiting: Semaphore::new(config.waiting_requests_max),
+            streams: Streams::new(config.streams_max, shutdown),
             request_timeout: config.request_timeout,
             body_read_timeout: config.body_read_timeout,
         }))
@@ -48,6 +52,10 @@ impl Edge {
 
     pub(super) fn upstreams(&self) -> &Upstreams {
         &self.0.upstreams
+    }
+
+    pub(super) fn streams(&self) -> &Streams {
+        &self.0.streams
     }
 
     pub(super) fn body_read_timeout(&self) -> Duration {

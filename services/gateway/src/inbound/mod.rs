@@ -20,6 +20,7 @@ mod problem;
 mod query;
 mod respond;
 mod routes;
+mod sse;
 mod status;
 mod stock;
 mod views;

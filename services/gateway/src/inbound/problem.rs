@@ -17,6 +17,7 @@ struct Inner {
     errors: Vec<FieldError>,
     retry_after_s: Option<u64>,
     parked: bool,
+    missing: Option<&'static str>,
 }
 
 /// A field at fault, and how.
@@ -38,6 +39,8 @@ struct Document<'a> {
     trace_id: String,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     parked: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    missing: Option<&'static str>,
 }
 
 // === impl Problem ===
@@ -55,6 +58,7 @@ impl Problem {
             errors: Vec::new(),
             retry_after_s: None,
             parked: false,
+            missing: None,
         }))
     }
 
@@ -103,6 +107,21 @@ impl Problem {
         self
     }
 
+    /// Where the answer is that nobody answers: names the service that is missing.
+    pub(crate) fn missing(mut self, part: &'static str) -> Self {
+        if matches!(&*self.0.code, "unavailable" | "deadline-exceeded") {
+            self.0.status = StatusCode::SERVICE_UNAVAILABLE;
+            self.0.code = "unavailable".into();
+            self.0.detail = format!(
+                "the service `{part}` does not answer; everything else goes on without it. \
+                 Whether a write took effect is told by a read, or by repeating it"
+            )
+            .into();
+            self.0.missing = Some(part);
+        }
+        self
+    }
+
     /// Waiting will not help before somebody has looked after a dead letter.
     pub(crate) fn parked(mut self) -> Self {
         self.0.parked = true;
@@ -147,6 +166,7 @@ pub(super) fn render(mut response: Response, trace: &TraceParent) -> Response {
         errors: &problem.errors,
         trace_id: format!("{:032x}", trace.trace_id),
         parked: problem.parked,
+        missing: problem.missing,
     };
     let text = serde_json::to_vec(&document).unwrap_or_default();
     let length = HeaderValue::from(text.len());

@@ -40,6 +40,7 @@ pub(crate) fn config(services: SocketAddr) -> Config {
         connections_max: 100,
         requests_max: 100,
         waiting_requests_max: 100,
+        streams_max: 100,
         request_timeout: Duration::from_secs(5),
         header_read_timeout: Duration::from_secs(5),
         body_read_timeout: Duration::from_secs(3),
