@@ -169,6 +169,34 @@ impl OperatorService for Operator {
         let dead_letters = self.dead_letters(i64::from(limit)).await.map_err(status)?;
         Ok(Response::new(pb::ListDeadLettersResponse { dead_letters }))
     }
+
+    async fn get_dead_letter(
+        &self,
+        _: Request<pb::GetDeadLetterRequest>,
+    ) -> Result<Response<pb::GetDeadLetterResponse>, Status> {
+        Err(Status::unimplemented("not yet"))
+    }
+
+    async fn redrive_dead_letter(
+        &self,
+        _: Request<pb::RedriveDeadLetterRequest>,
+    ) -> Result<Response<pb::RedriveDeadLetterResponse>, Status> {
+        Err(Status::unimplemented("not yet"))
+    }
+
+    async fn drop_dead_letter(
+        &self,
+        _: Request<pb::DropDeadLetterRequest>,
+    ) -> Result<Response<pb::DropDeadLetterResponse>, Status> {
+        Err(Status::unimplemented("not yet"))
+    }
+
+    async fn list_operator_actions(
+        &self,
+        _: Request<pb::ListOperatorActionsRequest>,
+    ) -> Result<Response<pb::ListOperatorActionsResponse>, Status> {
+        Err(Status::unimplemented("not yet"))
+    }
 }
 
 #[allow(

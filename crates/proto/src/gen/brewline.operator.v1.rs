@@ -204,6 +204,410 @@ pub struct GetSagaResponse {
     #[prost(message, repeated, tag = "2")]
     pub log: ::prost::alloc::vec::Vec<SagaLogEntry>,
 }
+/// Asks a parked saga to try again.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RetrySagaRequest {
+    /// Its id.
+    #[prost(string, tag = "1")]
+    pub saga_id: ::prost::alloc::string::String,
+    /// Who asks, for the record.
+    #[prost(string, tag = "2")]
+    pub actor: ::prost::alloc::string::String,
+    /// Only say whether it would be done.
+    #[prost(bool, tag = "3")]
+    pub dry_run: bool,
+}
+/// The saga tries again.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RetrySagaResponse {
+    /// As it is now.
+    #[prost(message, optional, tag = "1")]
+    pub saga: ::core::option::Option<Saga>,
+}
+/// Asks for a parked saga's order to be given up.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CompensateSagaRequest {
+    /// Its id.
+    #[prost(string, tag = "1")]
+    pub saga_id: ::prost::alloc::string::String,
+    /// Who asks, for the record.
+    #[prost(string, tag = "2")]
+    pub actor: ::prost::alloc::string::String,
+    /// Only say whether it would be done.
+    #[prost(bool, tag = "3")]
+    pub dry_run: bool,
+}
+/// The saga unwinds.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CompensateSagaResponse {
+    /// As it is now.
+    #[prost(message, optional, tag = "1")]
+    pub saga: ::core::option::Option<Saga>,
+}
+/// Asks for one dead letter.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetDeadLetterRequest {
+    /// Its id.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+}
+/// A record as it came.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct HeldRecord {
+    /// Its partition.
+    #[prost(int32, tag = "1")]
+    pub partition: i32,
+    /// Its offset.
+    #[prost(int64, tag = "2")]
+    pub offset: i64,
+    /// The event's version; 0 where the record does not say.
+    #[prost(int64, tag = "3")]
+    pub version: i64,
+    /// The event's type; empty where the record does not say.
+    #[prost(string, tag = "4")]
+    pub event_type: ::prost::alloc::string::String,
+    /// Its headers.
+    #[prost(map = "string, string", tag = "5")]
+    pub headers: ::std::collections::HashMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
+    /// Its body.
+    #[prost(bytes = "vec", tag = "6")]
+    pub payload: ::prost::alloc::vec::Vec<u8>,
+}
+/// One dead letter, whole.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetDeadLetterResponse {
+    /// What is listed of it.
+    #[prost(message, optional, tag = "1")]
+    pub dead_letter: ::core::option::Option<DeadLetter>,
+    /// What became of it.
+    #[prost(enumeration = "DeadLetterOutcome", tag = "2")]
+    pub outcome: i32,
+    /// When that was; absent while it is open.
+    #[prost(message, optional, tag = "3")]
+    pub closed_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// The record itself.
+    #[prost(message, optional, tag = "4")]
+    pub record: ::core::option::Option<HeldRecord>,
+    /// The first of those parked behind it, in the order of versions: at most 100.
+    #[prost(message, repeated, tag = "5")]
+    pub parked: ::prost::alloc::vec::Vec<HeldRecord>,
+}
+/// Asks for a dead letter to be handled again.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RedriveDeadLetterRequest {
+    /// Its id.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// Who asks, for the record.
+    #[prost(string, tag = "2")]
+    pub actor: ::prost::alloc::string::String,
+    /// Do it and roll back: only say how it would end.
+    #[prost(bool, tag = "3")]
+    pub dry_run: bool,
+}
+/// A dead letter was handled again.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RedriveDeadLetterResponse {
+    /// How it ended.
+    #[prost(enumeration = "RedriveResult", tag = "1")]
+    pub result: i32,
+    /// Records that had their effect now, the dead letter included.
+    #[prost(int64, tag = "2")]
+    pub applied: i64,
+    /// Records that turned out to be applied already.
+    #[prost(int64, tag = "3")]
+    pub duplicates: i64,
+    /// Records of the subject that are still parked.
+    #[prost(int64, tag = "4")]
+    pub parked: i64,
+    /// The dead letter that is open now; empty unless the redrive failed.
+    #[prost(string, tag = "5")]
+    pub open_id: ::prost::alloc::string::String,
+    /// Why it failed; empty unless it did.
+    #[prost(string, tag = "6")]
+    pub reason: ::prost::alloc::string::String,
+    /// How often that dead letter has been tried; 0 unless the redrive failed.
+    #[prost(int32, tag = "7")]
+    pub attempts: i32,
+    /// The audit row; empty for a dry run.
+    #[prost(string, tag = "8")]
+    pub action_id: ::prost::alloc::string::String,
+}
+/// Asks for a dead letter to be given up.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DropDeadLetterRequest {
+    /// Its id.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// Who asks, for the record.
+    #[prost(string, tag = "2")]
+    pub actor: ::prost::alloc::string::String,
+    /// Only say whether it would be done.
+    #[prost(bool, tag = "3")]
+    pub dry_run: bool,
+}
+/// A dead letter was given up.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DropDeadLetterResponse {
+    /// False when somebody had dropped it already.
+    #[prost(bool, tag = "1")]
+    pub dropped: bool,
+    /// Records parked behind it that were handled now.
+    #[prost(int64, tag = "2")]
+    pub applied: i64,
+    /// Records of the subject that are still parked.
+    #[prost(int64, tag = "3")]
+    pub parked: i64,
+    /// The audit row; empty for a dry run and where nothing was done.
+    #[prost(string, tag = "4")]
+    pub action_id: ::prost::alloc::string::String,
+}
+/// Asks for what operators have done.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListOperatorActionsRequest {
+    /// At most so many, 1 to 1000.
+    #[prost(int32, tag = "1")]
+    pub limit: i32,
+}
+/// Something an operator has done.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct OperatorAction {
+    /// Its id.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// When.
+    #[prost(message, optional, tag = "2")]
+    pub at: ::core::option::Option<::prost_types::Timestamp>,
+    /// Who.
+    #[prost(string, tag = "3")]
+    pub actor: ::prost::alloc::string::String,
+    /// What, such as `redrive`.
+    #[prost(string, tag = "4")]
+    pub action: ::prost::alloc::string::String,
+    /// To what: a dead letter, a saga, a view.
+    #[prost(string, tag = "5")]
+    pub subject: ::prost::alloc::string::String,
+    /// How it ended, as JSON.
+    #[prost(string, tag = "6")]
+    pub detail: ::prost::alloc::string::String,
+}
+/// What operators have done.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListOperatorActionsResponse {
+    /// Newest first.
+    #[prost(message, repeated, tag = "1")]
+    pub actions: ::prost::alloc::vec::Vec<OperatorAction>,
+}
+/// Asks for views.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListViewsRequest {}
+/// One view.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct View {
+    /// Its name.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// The topics it is made from.
+    #[prost(string, repeated, tag = "2")]
+    pub topics: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The tables that hold it.
+    #[prost(string, repeated, tag = "3")]
+    pub tables: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// When it was last made anew; absent when never.
+    #[prost(message, optional, tag = "4")]
+    pub rebuilt_at: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// The views of a service.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListViewsResponse {
+    /// By name.
+    #[prost(message, repeated, tag = "1")]
+    pub views: ::prost::alloc::vec::Vec<View>,
+}
+/// Asks for a view to be made anew.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RebuildViewRequest {
+    /// Its name.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// Who asks, for the record.
+    #[prost(string, tag = "2")]
+    pub actor: ::prost::alloc::string::String,
+    /// Switch even though the two differ.
+    #[prost(bool, tag = "3")]
+    pub accept_differences: bool,
+    /// Only compare.
+    #[prost(bool, tag = "4")]
+    pub dry_run: bool,
+}
+/// How far a rebuild is, or how it ended.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RebuildViewResponse {
+    /// Records read so far.
+    #[prost(int64, tag = "1")]
+    pub records: i64,
+    /// Records there are to read, as of now.
+    #[prost(int64, tag = "2")]
+    pub records_known: i64,
+    /// The result; in the last answer only.
+    #[prost(message, optional, tag = "3")]
+    pub result: ::core::option::Option<RebuildResult>,
+}
+/// How a rebuild ended.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RebuildResult {
+    /// Whether the new view serves now.
+    #[prost(bool, tag = "1")]
+    pub switched: bool,
+    /// Rows in which the two differ.
+    #[prost(int64, tag = "2")]
+    pub differences: i64,
+    /// The first of them: at most 10.
+    #[prost(message, repeated, tag = "3")]
+    pub first_differences: ::prost::alloc::vec::Vec<ViewDifference>,
+    /// Rows of the new view.
+    #[prost(int64, tag = "4")]
+    pub rows: i64,
+    /// Events applied to it.
+    #[prost(int64, tag = "5")]
+    pub events: i64,
+    /// From the first record read to the last applied, in milliseconds.
+    #[prost(int64, tag = "6")]
+    pub elapsed_ms: i64,
+    /// How long writers of the live view stood still for the comparison and the switch, in milliseconds.
+    #[prost(int64, tag = "7")]
+    pub stopped_ms: i64,
+    /// The audit row; empty for a dry run.
+    #[prost(string, tag = "8")]
+    pub action_id: ::prost::alloc::string::String,
+}
+/// A row in which the live view and the new one differ.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ViewDifference {
+    /// The table.
+    #[prost(string, tag = "1")]
+    pub table: ::prost::alloc::string::String,
+    /// The row's key.
+    #[prost(string, tag = "2")]
+    pub key: ::prost::alloc::string::String,
+    /// Where the row is.
+    #[prost(enumeration = "ViewDifferenceKind", tag = "3")]
+    pub kind: i32,
+}
+/// What became of a dead letter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum DeadLetterOutcome {
+    /// Never sent.
+    Unspecified = 0,
+    /// It waits for an operator.
+    Open = 1,
+    /// It was handled after all.
+    Redriven = 2,
+    /// It was given up for good.
+    Dropped = 3,
+}
+impl DeadLetterOutcome {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "DEAD_LETTER_OUTCOME_UNSPECIFIED",
+            Self::Open => "DEAD_LETTER_OUTCOME_OPEN",
+            Self::Redriven => "DEAD_LETTER_OUTCOME_REDRIVEN",
+            Self::Dropped => "DEAD_LETTER_OUTCOME_DROPPED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "DEAD_LETTER_OUTCOME_UNSPECIFIED" => Some(Self::Unspecified),
+            "DEAD_LETTER_OUTCOME_OPEN" => Some(Self::Open),
+            "DEAD_LETTER_OUTCOME_REDRIVEN" => Some(Self::Redriven),
+            "DEAD_LETTER_OUTCOME_DROPPED" => Some(Self::Dropped),
+            _ => None,
+        }
+    }
+}
+/// How a redrive ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum RedriveResult {
+    /// Never sent.
+    Unspecified = 0,
+    /// The subject flows again.
+    Flows = 1,
+    /// A record failed again, or failed now for the first time: the subject stays parked behind it.
+    Failed = 2,
+    /// Somebody else had done it already.
+    DoneBefore = 3,
+}
+impl RedriveResult {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "REDRIVE_RESULT_UNSPECIFIED",
+            Self::Flows => "REDRIVE_RESULT_FLOWS",
+            Self::Failed => "REDRIVE_RESULT_FAILED",
+            Self::DoneBefore => "REDRIVE_RESULT_DONE_BEFORE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "REDRIVE_RESULT_UNSPECIFIED" => Some(Self::Unspecified),
+            "REDRIVE_RESULT_FLOWS" => Some(Self::Flows),
+            "REDRIVE_RESULT_FAILED" => Some(Self::Failed),
+            "REDRIVE_RESULT_DONE_BEFORE" => Some(Self::DoneBefore),
+            _ => None,
+        }
+    }
+}
+/// How a row differs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ViewDifferenceKind {
+    /// Never sent.
+    Unspecified = 0,
+    /// The live view alone has it.
+    LiveOnly = 1,
+    /// The new view alone has it.
+    NewOnly = 2,
+    /// Both have it, with different contents.
+    Changed = 3,
+}
+impl ViewDifferenceKind {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "VIEW_DIFFERENCE_KIND_UNSPECIFIED",
+            Self::LiveOnly => "VIEW_DIFFERENCE_KIND_LIVE_ONLY",
+            Self::NewOnly => "VIEW_DIFFERENCE_KIND_NEW_ONLY",
+            Self::Changed => "VIEW_DIFFERENCE_KIND_CHANGED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "VIEW_DIFFERENCE_KIND_UNSPECIFIED" => Some(Self::Unspecified),
+            "VIEW_DIFFERENCE_KIND_LIVE_ONLY" => Some(Self::LiveOnly),
+            "VIEW_DIFFERENCE_KIND_NEW_ONLY" => Some(Self::NewOnly),
+            "VIEW_DIFFERENCE_KIND_CHANGED" => Some(Self::Changed),
+            _ => None,
+        }
+    }
+}
 /// Generated client implementations.
 pub mod operator_service_client {
     #![allow(
@@ -383,6 +787,126 @@ pub mod operator_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// One dead letter, whole, with what is parked behind it.
+        pub async fn get_dead_letter(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetDeadLetterRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetDeadLetterResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/brewline.operator.v1.OperatorService/GetDeadLetter",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "brewline.operator.v1.OperatorService",
+                        "GetDeadLetter",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Handles a dead letter again, and then what is parked behind it, in the order of versions.
+        pub async fn redrive_dead_letter(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RedriveDeadLetterRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RedriveDeadLetterResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/brewline.operator.v1.OperatorService/RedriveDeadLetter",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "brewline.operator.v1.OperatorService",
+                        "RedriveDeadLetter",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Gives a dead letter up for good; refused while a parked event needs it.
+        pub async fn drop_dead_letter(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DropDeadLetterRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DropDeadLetterResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/brewline.operator.v1.OperatorService/DropDeadLetter",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "brewline.operator.v1.OperatorService",
+                        "DropDeadLetter",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// What operators have done at this service, newest first.
+        pub async fn list_operator_actions(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListOperatorActionsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListOperatorActionsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/brewline.operator.v1.OperatorService/ListOperatorActions",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "brewline.operator.v1.OperatorService",
+                        "ListOperatorActions",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -420,6 +944,38 @@ pub mod operator_service_server {
             request: tonic::Request<super::ListDeadLettersRequest>,
         ) -> std::result::Result<
             tonic::Response<super::ListDeadLettersResponse>,
+            tonic::Status,
+        >;
+        /// One dead letter, whole, with what is parked behind it.
+        async fn get_dead_letter(
+            &self,
+            request: tonic::Request<super::GetDeadLetterRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetDeadLetterResponse>,
+            tonic::Status,
+        >;
+        /// Handles a dead letter again, and then what is parked behind it, in the order of versions.
+        async fn redrive_dead_letter(
+            &self,
+            request: tonic::Request<super::RedriveDeadLetterRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RedriveDeadLetterResponse>,
+            tonic::Status,
+        >;
+        /// Gives a dead letter up for good; refused while a parked event needs it.
+        async fn drop_dead_letter(
+            &self,
+            request: tonic::Request<super::DropDeadLetterRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DropDeadLetterResponse>,
+            tonic::Status,
+        >;
+        /// What operators have done at this service, newest first.
+        async fn list_operator_actions(
+            &self,
+            request: tonic::Request<super::ListOperatorActionsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListOperatorActionsResponse>,
             tonic::Status,
         >;
     }
@@ -637,6 +1193,193 @@ pub mod operator_service_server {
                     };
                     Box::pin(fut)
                 }
+                "/brewline.operator.v1.OperatorService/GetDeadLetter" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetDeadLetterSvc<T: OperatorService>(pub Arc<T>);
+                    impl<
+                        T: OperatorService,
+                    > tonic::server::UnaryService<super::GetDeadLetterRequest>
+                    for GetDeadLetterSvc<T> {
+                        type Response = super::GetDeadLetterResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetDeadLetterRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as OperatorService>::get_dead_letter(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetDeadLetterSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/brewline.operator.v1.OperatorService/RedriveDeadLetter" => {
+                    #[allow(non_camel_case_types)]
+                    struct RedriveDeadLetterSvc<T: OperatorService>(pub Arc<T>);
+                    impl<
+                        T: OperatorService,
+                    > tonic::server::UnaryService<super::RedriveDeadLetterRequest>
+                    for RedriveDeadLetterSvc<T> {
+                        type Response = super::RedriveDeadLetterResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RedriveDeadLetterRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as OperatorService>::redrive_dead_letter(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RedriveDeadLetterSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/brewline.operator.v1.OperatorService/DropDeadLetter" => {
+                    #[allow(non_camel_case_types)]
+                    struct DropDeadLetterSvc<T: OperatorService>(pub Arc<T>);
+                    impl<
+                        T: OperatorService,
+                    > tonic::server::UnaryService<super::DropDeadLetterRequest>
+                    for DropDeadLetterSvc<T> {
+                        type Response = super::DropDeadLetterResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::DropDeadLetterRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as OperatorService>::drop_dead_letter(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = DropDeadLetterSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/brewline.operator.v1.OperatorService/ListOperatorActions" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListOperatorActionsSvc<T: OperatorService>(pub Arc<T>);
+                    impl<
+                        T: OperatorService,
+                    > tonic::server::UnaryService<super::ListOperatorActionsRequest>
+                    for ListOperatorActionsSvc<T> {
+                        type Response = super::ListOperatorActionsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListOperatorActionsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as OperatorService>::list_operator_actions(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListOperatorActionsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
                 _ => {
                     Box::pin(async move {
                         let mut response = http::Response::new(
@@ -674,6 +1417,400 @@ pub mod operator_service_server {
     /// Generated gRPC service name
     pub const SERVICE_NAME: &str = "brewline.operator.v1.OperatorService";
     impl<T> tonic::server::NamedService for OperatorServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
+/// Generated client implementations.
+pub mod view_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Served by every service that keeps views.
+    #[derive(Debug, Clone)]
+    pub struct ViewServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl ViewServiceClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> ViewServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> ViewServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            ViewServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// The views of this service.
+        pub async fn list_views(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListViewsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListViewsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/brewline.operator.v1.ViewService/ListViews",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("brewline.operator.v1.ViewService", "ListViews"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Makes a view anew from the log beside the live one, compares the two and switches. Tells how far it
+        /// is; the last answer carries the result.
+        pub async fn rebuild_view(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RebuildViewRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::RebuildViewResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/brewline.operator.v1.ViewService/RebuildView",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("brewline.operator.v1.ViewService", "RebuildView"),
+                );
+            self.inner.server_streaming(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod view_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with ViewServiceServer.
+    #[async_trait]
+    pub trait ViewService: std::marker::Send + std::marker::Sync + 'static {
+        /// The views of this service.
+        async fn list_views(
+            &self,
+            request: tonic::Request<super::ListViewsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListViewsResponse>,
+            tonic::Status,
+        >;
+        /// Server streaming response type for the RebuildView method.
+        type RebuildViewStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::RebuildViewResponse, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// Makes a view anew from the log beside the live one, compares the two and switches. Tells how far it
+        /// is; the last answer carries the result.
+        async fn rebuild_view(
+            &self,
+            request: tonic::Request<super::RebuildViewRequest>,
+        ) -> std::result::Result<
+            tonic::Response<Self::RebuildViewStream>,
+            tonic::Status,
+        >;
+    }
+    /// Served by every service that keeps views.
+    #[derive(Debug)]
+    pub struct ViewServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> ViewServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for ViewServiceServer<T>
+    where
+        T: ViewService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/brewline.operator.v1.ViewService/ListViews" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListViewsSvc<T: ViewService>(pub Arc<T>);
+                    impl<
+                        T: ViewService,
+                    > tonic::server::UnaryService<super::ListViewsRequest>
+                    for ListViewsSvc<T> {
+                        type Response = super::ListViewsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListViewsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ViewService>::list_views(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListViewsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/brewline.operator.v1.ViewService/RebuildView" => {
+                    #[allow(non_camel_case_types)]
+                    struct RebuildViewSvc<T: ViewService>(pub Arc<T>);
+                    impl<
+                        T: ViewService,
+                    > tonic::server::ServerStreamingService<super::RebuildViewRequest>
+                    for RebuildViewSvc<T> {
+                        type Response = super::RebuildViewResponse;
+                        type ResponseStream = T::RebuildViewStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RebuildViewRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ViewService>::rebuild_view(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RebuildViewSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for ViewServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "brewline.operator.v1.ViewService";
+    impl<T> tonic::server::NamedService for ViewServiceServer<T> {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
@@ -821,6 +1958,60 @@ pub mod saga_service_client {
                 .insert(GrpcMethod::new("brewline.operator.v1.SagaService", "GetSaga"));
             self.inner.unary(req, path, codec).await
         }
+        /// Has a parked saga try again what it was parked at.
+        pub async fn retry_saga(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RetrySagaRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RetrySagaResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/brewline.operator.v1.SagaService/RetrySaga",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("brewline.operator.v1.SagaService", "RetrySaga"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Gives a parked saga's order up and undoes all it did; refused where that would break the books.
+        pub async fn compensate_saga(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CompensateSagaRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CompensateSagaResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/brewline.operator.v1.SagaService/CompensateSaga",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("brewline.operator.v1.SagaService", "CompensateSaga"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -849,6 +2040,22 @@ pub mod saga_service_server {
             &self,
             request: tonic::Request<super::GetSagaRequest>,
         ) -> std::result::Result<tonic::Response<super::GetSagaResponse>, tonic::Status>;
+        /// Has a parked saga try again what it was parked at.
+        async fn retry_saga(
+            &self,
+            request: tonic::Request<super::RetrySagaRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RetrySagaResponse>,
+            tonic::Status,
+        >;
+        /// Gives a parked saga's order up and undoes all it did; refused where that would break the books.
+        async fn compensate_saga(
+            &self,
+            request: tonic::Request<super::CompensateSagaRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CompensateSagaResponse>,
+            tonic::Status,
+        >;
     }
     /// Served by the service that owns sagas.
     #[derive(Debug)]
@@ -1002,6 +2209,96 @@ pub mod saga_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = GetSagaSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/brewline.operator.v1.SagaService/RetrySaga" => {
+                    #[allow(non_camel_case_types)]
+                    struct RetrySagaSvc<T: SagaService>(pub Arc<T>);
+                    impl<
+                        T: SagaService,
+                    > tonic::server::UnaryService<super::RetrySagaRequest>
+                    for RetrySagaSvc<T> {
+                        type Response = super::RetrySagaResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RetrySagaRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SagaService>::retry_saga(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RetrySagaSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/brewline.operator.v1.SagaService/CompensateSaga" => {
+                    #[allow(non_camel_case_types)]
+                    struct CompensateSagaSvc<T: SagaService>(pub Arc<T>);
+                    impl<
+                        T: SagaService,
+                    > tonic::server::UnaryService<super::CompensateSagaRequest>
+                    for CompensateSagaSvc<T> {
+                        type Response = super::CompensateSagaResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::CompensateSagaRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SagaService>::compensate_saga(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = CompensateSagaSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

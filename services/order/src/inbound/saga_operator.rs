@@ -76,6 +76,20 @@ impl SagaService for SagaOperator {
             log: log.into_iter().map(entry).collect(),
         }))
     }
+
+    async fn retry_saga(
+        &self,
+        _: Request<wire::RetrySagaRequest>,
+    ) -> Result<Response<wire::RetrySagaResponse>, Status> {
+        Err(Status::unimplemented("sagas cannot be told to retry yet"))
+    }
+
+    async fn compensate_saga(
+        &self,
+        _: Request<wire::CompensateSagaRequest>,
+    ) -> Result<Response<wire::CompensateSagaResponse>, Status> {
+        Err(Status::unimplemented("sagas cannot be given up yet"))
+    }
 }
 
 #[allow(clippy::needless_pass_by_value, reason = "it maps an error")]
