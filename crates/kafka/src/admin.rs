@@ -12,7 +12,7 @@ use crate::reader::Metadata;
 use crate::{Config, Connection, Error, TopicPartition, native};
 
 /// The longest an administrative request may take.
-const WAIT: Duration = Duration::from_secs(10);
+pub(crate) const WAIT: Duration = Duration::from_secs(10);
 
 /// A topic to make.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,7 +30,7 @@ pub struct Topic {
 /// Administrative requests. Cloning shares the client.
 #[derive(Clone)]
 pub struct Admin {
-    client: Arc<AdminClient<Connection>>,
+    pub(crate) client: Arc<AdminClient<Connection>>,
     // End offsets can only be asked for by a consumer; it never joins a group.
     metadata: Arc<BaseConsumer<Metadata>>,
 }

@@ -5,7 +5,7 @@
 //! * [`Subscription`]: membership in a group, on a thread of its own. It hands over [`Input`]s in the
 //!   order in which they happened; partitions stay silent until [`Subscription::start_from`] says
 //!   where to begin, because positions live in the consumer's own database.
-//! * [`Admin`]: topics, their ids and end offsets.
+//! * [`Admin`]: topics, their ids and end offsets; users' passwords and rights.
 //! * [`Reader`]: topics from given offsets to their present ends, without a group.
 //!
 //! Keys choose partitions as Kafka's Java clients do (murmur2): see [`partition_of`].
@@ -16,13 +16,14 @@ mod connection;
 mod error;
 #[allow(
     unsafe_code,
-    reason = "the safe wrapper lacks topic ids, cached watermarks and a flush that skips the linger"
+    reason = "the safe wrapper lacks topic ids, rights, passwords, cached watermarks and a flush that skips the linger"
 )]
 mod native;
 mod partitioner;
 mod producer;
 mod reader;
 mod record;
+mod rights;
 mod subscription;
 
 pub use admin::{Admin, Topic};
@@ -33,4 +34,5 @@ pub use partitioner::partition_of;
 pub use producer::{Delivery, Producer, ProducerSettings};
 pub use reader::{Reader, Until};
 pub use record::{Received, Record, TopicPartition};
+pub use rights::{Acl, Operation, Password, Resource};
 pub use subscription::{Input, Limits, Subscription};

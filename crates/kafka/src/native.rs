@@ -15,6 +15,10 @@ use rdkafka::client::Client;
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode as Code;
 
+mod rights;
+
+pub(crate) use rights::{create_acls, set_passwords};
+
 use crate::Error;
 
 /// Waits until everything queued is acknowledged or failed, without waiting for the linger. Blocks.
@@ -71,37 +75,65 @@ pub(crate) fn topic_ids<C: ClientContext>(
         .filter_map(|topic| CString::new(*topic).ok())
         .collect();
     let mut pointers: Vec<*const c_char> = names.iter().map(|name| name.as_ptr()).collect();
-    // SAFETY: every pointer made here is guarded; the names outlive the collection, which copies them.
+    // SAFETY: the collection is guarded and outlives the request; it copies the names.
     let event = unsafe {
-        let client = client.native_ptr();
-        let queue = Queue(sys::rd_kafka_queue_new(client));
-        let options = Options(sys::rd_kafka_AdminOptions_new(
-            client,
-            sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS,
-        ));
         let collection = Collection(sys::rd_kafka_TopicCollection_of_topic_names(
             pointers.as_mut_ptr(),
             pointers.len(),
         ));
+        let operation = sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS;
+        ask(client, operation, wait, DOING, |client, options, queue| {
+            sys::rd_kafka_DescribeTopics(client, collection.0, options, queue);
+        })?
+    };
+    Ok(described(&event))
+}
+
+/// Sends an administrative request and waits for its one answer. Blocks.
+///
+/// # Safety
+/// `send` hands its pointers to one request of the library and keeps none of them; what else that
+/// request is given outlives this call.
+unsafe fn ask<C: ClientContext>(
+    client: &Client<C>,
+    operation: sys::rd_kafka_admin_op_t,
+    wait: Duration,
+    doing: &'static str,
+    send: impl FnOnce(
+        *mut sys::rd_kafka_t,
+        *mut sys::rd_kafka_AdminOptions_t,
+        *mut sys::rd_kafka_queue_t,
+    ),
+) -> Result<Event, Error> {
+    // SAFETY: the client is alive while it is borrowed; every pointer made here is guarded.
+    let event = unsafe {
+        let client = client.native_ptr();
+        let queue = Queue(sys::rd_kafka_queue_new(client));
+        let options = Options(sys::rd_kafka_AdminOptions_new(client, operation));
         sys::rd_kafka_AdminOptions_set_request_timeout(options.0, millis(wait), ptr::null_mut(), 0);
-        sys::rd_kafka_DescribeTopics(client, collection.0, options.0, queue.0);
+        send(client, options.0, queue.0);
         Event(sys::rd_kafka_queue_poll(queue.0, millis(wait)))
     };
     if event.0.is_null() {
         return Err(Error::Unanswered {
-            doing: DOING,
+            doing,
             complaint: None,
         });
     }
     // SAFETY: the event is alive until the end of this function.
     let code = Code::from(unsafe { sys::rd_kafka_event_error(event.0) });
-    if code != Code::NoError {
-        return Err(Error::Client {
-            doing: DOING,
-            source: KafkaError::AdminOp(code),
-        });
+    if code == Code::NoError {
+        Ok(event)
+    } else {
+        Err(refused(doing, code))
     }
-    Ok(described(&event))
+}
+
+fn refused(doing: &'static str, code: Code) -> Error {
+    Error::Client {
+        doing,
+        source: KafkaError::AdminOp(code),
+    }
 }
 
 /// Copies names and ids out of a result.
@@ -163,6 +195,8 @@ macro_rules! guards {
         }
     )*};
 }
+
+use guards;
 
 guards! {
     Queue(sys::rd_kafka_queue_t) by sys::rd_kafka_queue_destroy;
