@@ -8,9 +8,7 @@ use brewline_kernel::Timestamp;
 use brewline_postgres::Pool;
 
 use crate::stack::Endpoints;
-
-/// The services that have a database.
-const SERVICES: [&str; 3] = ["order", "inventory", "payment"];
+use crate::stack::postgres::DATABASES;
 
 /// What a reading of evidence shall take in.
 #[derive(Clone, Debug, Default)]
@@ -29,7 +27,7 @@ pub struct Scope<'a> {
 /// When an address is missing.
 pub fn of(endpoints: &Endpoints, scope: &Scope<'_>) -> anyhow::Result<Sources> {
     let mut databases = std::collections::BTreeMap::new();
-    for service in SERVICES {
+    for service in DATABASES {
         databases.insert(service, database(endpoints, service)?);
     }
     Ok(Sources {

@@ -3,10 +3,20 @@
 //! Topics are granted by their whole names: the prefix `brewline.order.events.v1` would match its
 //! dead-letter topic too. `admin` and `broker` are super users and stand in no table.
 
+use brewline_kafka::Acl;
+pub use brewline_kafka::{Operation, Resource};
+
 use super::topics::EVENT_TOPICS;
 
 /// Services that have a user of their own.
-pub const SERVICE_USERS: [&str; 3] = ["order", "payment", "inventory"];
+pub const SERVICE_USERS: [&str; 6] = [
+    "order",
+    "payment",
+    "inventory",
+    "barista",
+    "notification",
+    "leaderboard",
+];
 
 /// Reads and describes everything; for `verify`, `events tail` and `status`.
 pub const OPERATOR: &str = "operator";
@@ -17,36 +27,6 @@ pub const BROKER: &str = "broker";
 /// Owns everything that begins with `test.`; exists only for tests.
 pub const TEST: &str = "test";
 
-/// What is granted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Operation {
-    /// Read records, or use a group.
-    Read,
-    /// Write records.
-    Write,
-    /// See that it exists, and how far it is.
-    Describe,
-    /// See its configuration.
-    DescribeConfigs,
-    /// Everything.
-    All,
-}
-
-/// On what it is granted.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Resource {
-    /// One topic by its whole name, or `*` for all.
-    Topic(String),
-    /// Topics by the beginning of their names.
-    TopicPrefix(String),
-    /// One consumer group, or `*` for all.
-    Group(String),
-    /// Groups by the beginning of their names.
-    GroupPrefix(String),
-    /// The cluster as such.
-    Cluster,
-}
-
 /// One user's right on some resources of one kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grant {
@@ -54,59 +34,25 @@ pub struct Grant {
     pub user: &'static str,
     /// What it may do.
     pub operations: Vec<Operation>,
-    /// With what: all of one kind, since one call of Kafka's tool takes no more.
+    /// With what.
     pub resources: Vec<Resource>,
 }
 
-// === impl Operation ===
+// === impl Grant ===
 
-impl Operation {
-    /// Its name in Kafka's tools.
+impl Grant {
+    /// One right each, as the broker keeps them.
     #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Read => "Read",
-            Self::Write => "Write",
-            Self::Describe => "Describe",
-            Self::DescribeConfigs => "DescribeConfigs",
-            Self::All => "All",
-        }
-    }
-
-    /// Whether granting `self` grants `wanted`: reading and writing imply describing.
-    fn implies(self, wanted: Self) -> bool {
-        self == wanted
-            || self == Self::All
-            || (wanted == Self::Describe && matches!(self, Self::Read | Self::Write))
-    }
-}
-
-// === impl Resource ===
-
-impl Resource {
-    /// Its name or prefix.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        match self {
-            Self::Topic(name)
-            | Self::TopicPrefix(name)
-            | Self::Group(name)
-            | Self::GroupPrefix(name) => name,
-            Self::Cluster => "kafka-cluster",
-        }
-    }
-
-    /// Whether a grant on `self` covers the one resource `wanted`.
-    fn covers(&self, wanted: &Self) -> bool {
-        match (self, wanted) {
-            (Self::Topic(mine), Self::Topic(name)) | (Self::Group(mine), Self::Group(name)) => {
-                mine == "*" || mine == name
-            }
-            (Self::TopicPrefix(prefix), Self::Topic(name))
-            | (Self::GroupPrefix(prefix), Self::Group(name)) => name.starts_with(prefix),
-            (Self::Cluster, Self::Cluster) => true,
-            _ => false,
-        }
+    pub fn acls(&self) -> Vec<Acl> {
+        let each = |resource: &Resource| {
+            let resource = resource.clone();
+            self.operations.iter().map(move |operation| Acl {
+                user: self.user.to_owned(),
+                operation: *operation,
+                resource: resource.clone(),
+            })
+        };
+        self.resources.iter().flat_map(each).collect()
     }
 }
 

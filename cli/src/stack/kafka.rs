@@ -7,11 +7,10 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
-use brewline_kafka::{Admin, Config, Topic};
-use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+use brewline_kafka::{Admin, Config, Password, Topic};
 use tokio::process::Command;
 
-use super::acl::{self, Grant, Resource};
+use super::acl::{self, Grant};
 use super::endpoints::KafkaLogin;
 use super::folder::{Folder, fingerprint, write_atomically};
 use super::kafka_files::{self, Jars, KAFKA_VERSION};
@@ -20,9 +19,6 @@ use super::plan::{Addresses, Blueprint, Probe, Unit};
 use super::ports::Ports;
 use super::secrets::Secrets;
 use super::topics::{TopicToMake, topics_to_make};
-
-/// Each run of a tool is a Java of its own that keeps one core busy for a second.
-const TOOLS_AT_ONCE: usize = 2;
 
 /// How the broker's Java compiles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,12 +83,17 @@ impl Broker {
         }
     }
 
-    /// Makes topics (as `login`, a super user) and rights once; `with_tests` gives the user for
-    /// tests its own.
+    /// Makes topics (as `login`, a super user), users and rights once; `with_tests` gives the user for
+    /// tests its own. A folder of an earlier version gets what it lacks.
     ///
     /// # Errors
     /// When the broker refuses.
-    pub async fn provision(&self, login: &KafkaLogin, with_tests: bool) -> anyhow::Result<()> {
+    pub async fn provision(
+        &self,
+        login: &KafkaLogin,
+        secrets: &Secrets,
+        with_tests: bool,
+    ) -> anyhow::Result<()> {
         let (topics, grants) = (topics_to_make(), acl::grants(with_tests));
         let sum = fingerprint(format!("{topics:?}{grants:?}").as_bytes());
         let marker = self.folder.kafka().join(format!("provisioned-{sum:016x}"));
@@ -100,12 +101,15 @@ impl Broker {
             return Ok(());
         }
         make_topics(login).await?;
-        let runs: Vec<Command> = grants.iter().map(|grant| self.grant(grant)).collect();
-        stream::iter(runs.into_iter().map(succeed))
-            .buffer_unordered(TOOLS_AT_ONCE)
-            .try_collect::<Vec<()>>()
-            .await
-            .context("grant Kafka's rights")?;
+        let admin = admin(login)?;
+        let users = secrets.kafka_users().map(|(user, password)| Password {
+            user: user.to_owned(),
+            password: password.to_owned(),
+        });
+        let users = admin.set_passwords(users.collect()).await;
+        users.context("make Kafka's users")?;
+        let acls = grants.iter().flat_map(Grant::acls).collect();
+        admin.grant(acls).await.context("grant Kafka's rights")?;
         write_atomically(&marker, b"", 0o644)
     }
 
@@ -170,37 +174,6 @@ impl Broker {
         launch.left_behind = Some((temporary, archive.clone()));
         launch.arguments([flag])
     }
-
-    fn admin_tool(&self, class: &str) -> Command {
-        let mut command = self.jars.tool(class);
-        command
-            .args(["--bootstrap-server", &self.address(), "--command-config"])
-            .arg(kafka_files::admin_file(&self.folder));
-        command
-    }
-
-    fn grant(&self, grant: &Grant) -> Command {
-        let mut command = self.admin_tool("org.apache.kafka.tools.AclCommand");
-        command.args(["--add", "--force"]);
-        command.args(["--allow-principal", &format!("User:{}", grant.user)]);
-        for operation in &grant.operations {
-            command.args(["--operation", operation.name()]);
-        }
-        for resource in &grant.resources {
-            match resource {
-                Resource::Topic(name) => command.args(["--topic", name]),
-                Resource::Group(name) => command.args(["--group", name]),
-                Resource::TopicPrefix(name) => {
-                    command.args(["--resource-pattern-type", "prefixed", "--topic", name])
-                }
-                Resource::GroupPrefix(name) => {
-                    command.args(["--resource-pattern-type", "prefixed", "--group", name])
-                }
-                Resource::Cluster => command.arg("--cluster"),
-            };
-        }
-        command
-    }
 }
 
 /// Makes every topic that is missing, as a user that may.
@@ -208,16 +181,17 @@ impl Broker {
 /// # Errors
 /// When the broker does not answer or refuses.
 pub async fn make_topics(login: &KafkaLogin) -> anyhow::Result<()> {
+    let topics: Vec<Topic> = topics_to_make().into_iter().map(native).collect();
+    let made = admin(login)?.create_topics(&topics).await;
+    made.context("make Kafka's topics")
+}
+
+fn admin(login: &KafkaLogin) -> anyhow::Result<Admin> {
     let mut config = Config::plain(&login.brokers);
     if let (Some(username), Some(password)) = (&login.username, &login.password) {
         config = config.with_login(username, password);
     }
-    let admin = Admin::new(&config).context("make a client of Kafka")?;
-    let topics: Vec<Topic> = topics_to_make().into_iter().map(native).collect();
-    admin
-        .create_topics(&topics)
-        .await
-        .context("make Kafka's topics")
+    Admin::new(&config).context("make a client of Kafka")
 }
 
 fn native(topic: TopicToMake) -> Topic {

@@ -20,7 +20,16 @@ pub const INSTANCES_MAX: u16 = 10;
 
 /// Services with a pair of ports per instance, in the order of their ports. Append only: scripts
 /// know the numbers.
-const PAIRED: [&str; 5] = ["order", "payment", "inventory", "gateway", "sandbox"];
+const PAIRED: [&str; 8] = [
+    "order",
+    "payment",
+    "inventory",
+    "gateway",
+    "sandbox",
+    "barista",
+    "notification",
+    "leaderboard",
+];
 
 const PAIRS_START: u16 = 10;
 const PORTS_PER_SERVICE: u16 = 20;
@@ -92,6 +101,12 @@ impl Ports {
         self.base + 4
     }
 
+    /// The sandbox's mail server.
+    #[must_use]
+    pub fn mail(&self) -> u16 {
+        self.base + 5
+    }
+
     /// The main port (gRPC; HTTP for further gateways) of an instance, counted from 1.
     ///
     /// # Errors
@@ -133,7 +148,7 @@ impl Ports {
     }
 }
 
-const PAIRED_COUNT: u16 = 5;
+const PAIRED_COUNT: u16 = 8;
 
 /// How many ports follow a base.
 const COUNT: u16 = PAIRS_START + PORTS_PER_SERVICE * PAIRED_COUNT;

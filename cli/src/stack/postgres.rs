@@ -18,7 +18,14 @@ use super::plan::{Addresses, Blueprint, Probe, Unit};
 use super::secrets::Secrets;
 
 /// Services with a database of their own, called `brewline_<service>` like its role.
-pub const DATABASES: [&str; 3] = ["order", "payment", "inventory"];
+pub const DATABASES: [&str; 6] = [
+    "order",
+    "payment",
+    "inventory",
+    "barista",
+    "notification",
+    "leaderboard",
+];
 
 /// The role that may read all databases and write none.
 pub const VERIFY_ROLE: &str = "brewline_verify";

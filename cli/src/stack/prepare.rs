@@ -63,7 +63,11 @@ impl Servers {
     pub async fn provision_kafka(&self) -> anyhow::Result<()> {
         let with_tests = self.extent == Extent::Servers;
         match &self.broker {
-            Some(broker) => broker.provision(&self.admin, with_tests).await,
+            Some(broker) => {
+                broker
+                    .provision(&self.admin, &self.secrets, with_tests)
+                    .await
+            }
             None => make_topics(&self.admin).await,
         }
     }
@@ -162,6 +166,7 @@ fn check_ports(options: &StackOptions, ports: Ports) -> anyhow::Result<()> {
     if options.extent == Extent::Whole {
         wanted.push(("gateway", ports.gateway()));
         wanted.push(("sandbox", ports.sandbox()));
+        wanted.push(("sandbox's mailbox", ports.mail()));
         for name in SERVICES {
             wanted.push((name, ports.main(name, 1)?));
             wanted.push((name, ports.admin(name, 1)?));

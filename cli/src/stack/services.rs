@@ -68,6 +68,9 @@ impl Surroundings {
                         "BREWLINE_PROCESSOR_URL",
                         format!("http://{}", listen(self.ports.sandbox())),
                     )
+                    .env("BREWLINE_SMTP_URL", self.mail())
+                    // Everything is on this machine, the receiver of the demo's webhooks too.
+                    .env("BREWLINE_WEBHOOK_ALLOW_PRIVATE", "true")
             }
         };
         Ok(Blueprint {
@@ -107,10 +110,15 @@ impl Surroundings {
         launch
             .env("BREWLINE_HTTP_LISTEN", http)
             .env("BREWLINE_CONTROL_LISTEN", main)
+            .env("BREWLINE_SMTP_LISTEN", listen(self.ports.mail()))
             .env(
                 "BREWLINE_DATA_DIR",
                 self.folder.sandbox().display().to_string(),
             )
+    }
+
+    fn mail(&self) -> String {
+        format!("smtp://{}", listen(self.ports.mail()))
     }
 
     fn with_servers(&self, mut launch: Launch, name: &str) -> Launch {

@@ -24,18 +24,18 @@ pub struct EventTopic {
 }
 
 /// All topics of events.
-pub const EVENT_TOPICS: [EventTopic; 5] = [
+pub const EVENT_TOPICS: [EventTopic; 7] = [
     EventTopic {
         name: "brewline.order.events.v1",
         owner: "order",
         compacted: false,
-        consumers: &["inventory"],
+        consumers: &["inventory", "barista", "notification", "leaderboard"],
     },
     EventTopic {
         name: "brewline.customer.events.v1",
         owner: "order",
         compacted: true,
-        consumers: &[],
+        consumers: &["notification", "leaderboard"],
     },
     EventTopic {
         name: "brewline.payment.events.v1",
@@ -53,7 +53,19 @@ pub const EVENT_TOPICS: [EventTopic; 5] = [
         name: "brewline.catalogue.events.v1",
         owner: "inventory",
         compacted: true,
+        consumers: &["order", "leaderboard"],
+    },
+    EventTopic {
+        name: "brewline.fulfilment.events.v1",
+        owner: "barista",
+        compacted: false,
         consumers: &["order"],
+    },
+    EventTopic {
+        name: "brewline.notification.events.v1",
+        owner: "notification",
+        compacted: false,
+        consumers: &[],
     },
 ];
 

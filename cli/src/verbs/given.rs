@@ -13,9 +13,6 @@ use crate::stack::supervisor::Target;
 /// What runs in a stack beside the services.
 const SERVERS: [&str; 2] = ["postgres", "kafka"];
 
-/// The services that have a database.
-pub(super) const WITH_DATABASE: [&str; 3] = ["order", "inventory", "payment"];
-
 /// A service or server (`order`), by name.
 pub(super) fn unit() -> PossibleValuesParser {
     PossibleValuesParser::new(SERVICES.into_iter().chain(SERVERS))

@@ -7,13 +7,13 @@ use anyhow::Context as _;
 use clap::Args;
 
 use crate::stack::Stack;
-use crate::verbs::{Unknown, given};
+use crate::verbs::Unknown;
 
 /// Arguments of `psql`.
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// The service whose database it is
-    #[arg(value_parser = given::WITH_DATABASE)]
+    #[arg(value_parser = crate::stack::postgres::DATABASES)]
     service: String,
     /// May read only, as `verify` does
     #[arg(long)]

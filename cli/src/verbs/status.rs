@@ -18,7 +18,13 @@ use crate::stack::supervisor::ProcessReport;
 use crate::terminal;
 
 /// Services that consume and so have positions.
-const CONSUMING: [&str; 2] = ["order", "inventory"];
+const CONSUMING: [&str; 5] = [
+    "order",
+    "inventory",
+    "barista",
+    "notification",
+    "leaderboard",
+];
 
 /// A service that takes longer to say how far it is has more to tell by its readiness.
 const POSITIONS_WITHIN: Duration = Duration::from_secs(2);
