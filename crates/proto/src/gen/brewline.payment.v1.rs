@@ -248,6 +248,9 @@ pub struct Operation {
     /// What was seen last, for people.
     #[prost(string, tag = "4")]
     pub detail: ::prost::alloc::string::String,
+    /// The risk rule that refused it; empty when none did.
+    #[prost(string, tag = "5")]
+    pub risk_rule: ::prost::alloc::string::String,
 }
 /// What is known of an order's money.
 #[derive(Clone, PartialEq, ::prost::Message)]
