@@ -17,6 +17,11 @@ const CONTROL_LISTEN: Variable = Variable {
            `refuse-connection` really closes the first one; without it new connections are reset \
            at their first request, since nobody could call the misbehaviour off otherwise.",
 };
+const SMTP_LISTEN: Variable = Variable {
+    name: "BREWLINE_SMTP_LISTEN",
+    default: None,
+    help: "Where the mailbox takes mails by SMTP. Without it there is no mailbox.",
+};
 const DATA_DIR: Variable = Variable {
     name: "BREWLINE_DATA_DIR",
     default: None,
@@ -36,6 +41,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Where to serve what is never closed.
     pub control_listen: Option<SocketAddr>,
+    /// Where to take mails.
+    pub smtp_listen: Option<SocketAddr>,
     /// The folder of the journal.
     pub data_dir: PathBuf,
     /// How long keys are remembered.
@@ -46,11 +53,13 @@ pub struct Config {
 pub fn read(env: &mut Environment) -> Option<Config> {
     let listen = env.read(&HTTP_LISTEN);
     let control_listen = env.optional(&CONTROL_LISTEN);
+    let smtp_listen = env.optional(&SMTP_LISTEN);
     let data_dir = env.read(&DATA_DIR);
     let key_lifetime = env.millis(&KEY_TTL_MS);
     Some(Config {
         listen: listen?,
         control_listen: control_listen?,
+        smtp_listen: smtp_listen?,
         data_dir: data_dir?,
         key_lifetime: key_lifetime?,
     })

@@ -25,6 +25,21 @@ pub enum Misbehaviour {
     DoneThenReset,
     /// Nothing is done; the connection is refused, or reset where it is open already.
     RefuseConnection,
+    /// Nothing is done; the caller is sent elsewhere with this HTTP status.
+    Redirect(u16),
+    /// It is done; the answer comes a byte at a time, this long apart, and never ends.
+    Trickle(Duration),
+}
+
+/// A part of the outside world that can be told to misbehave on its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Part {
+    /// One kind of operation of the card processor.
+    Money(Kind),
+    /// The mailbox: mails as they are handed in.
+    Mail,
+    /// The receiver of webhooks.
+    Hook,
 }
 
 /// A part of all requests, from 0 to 1.
@@ -54,9 +69,17 @@ pub enum InvalidBehaviour {
     Status,
 }
 
-/// How each kind is told to behave; a kind that is not told anything behaves well.
+/// How each part is told to behave; a part that is not told anything behaves well.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Behaviours(BTreeMap<Kind, Behaviour>);
+pub struct Behaviours(BTreeMap<Part, Behaviour>);
+
+// === impl Part ===
+
+impl From<Kind> for Part {
+    fn from(kind: Kind) -> Self {
+        Self::Money(kind)
+    }
+}
 
 // === impl Misbehaviour ===
 
@@ -129,6 +152,12 @@ impl Behaviour {
         }
     }
 
+    fn refuses_everybody(&self) -> bool {
+        self.misbehaviour == Misbehaviour::RefuseConnection
+            && self.share.is_all()
+            && self.left.is_none()
+    }
+
     fn judge(&mut self) -> Option<Misbehaviour> {
         let dice = mix(self.seed ^ mix(self.judged));
         self.judged = self.judged.saturating_add(1);
@@ -143,28 +172,35 @@ impl Behaviour {
 // === impl Behaviours ===
 
 impl Behaviours {
-    /// Tells a kind how to behave; `None`: well.
-    pub fn set(&mut self, kind: Kind, behaviour: Option<Behaviour>) {
+    /// Tells a part how to behave; `None`: well.
+    pub fn set(&mut self, part: impl Into<Part>, behaviour: Option<Behaviour>) {
         match behaviour {
-            Some(behaviour) => self.0.insert(kind, behaviour),
-            None => self.0.remove(&kind),
+            Some(behaviour) => self.0.insert(part.into(), behaviour),
+            None => self.0.remove(&part.into()),
         };
     }
 
-    /// What goes wrong with the next request of this kind, if anything.
-    pub fn judge(&mut self, kind: Kind) -> Option<Misbehaviour> {
-        self.0.get_mut(&kind)?.judge()
+    /// What goes wrong with the next request to this part, if anything.
+    pub fn judge(&mut self, part: impl Into<Part>) -> Option<Misbehaviour> {
+        self.0.get_mut(&part.into())?.judge()
     }
 
-    /// Whether some kind refuses every connection, until it is told otherwise: only then the
-    /// listener as a whole may be closed.
+    /// Whether some kind of operation refuses every connection, until it is told otherwise: only then
+    /// the processor's listener as a whole may be closed.
     #[must_use]
     pub fn closed(&self) -> bool {
-        self.0.values().any(|it| {
-            it.misbehaviour == Misbehaviour::RefuseConnection
-                && it.share.is_all()
-                && it.left.is_none()
-        })
+        let refused = |(part, it): (&Part, &Behaviour)| {
+            matches!(part, Part::Money(_)) && it.refuses_everybody()
+        };
+        self.0.iter().any(refused)
+    }
+
+    /// Whether the mailbox refuses every connection, until it is told otherwise.
+    #[must_use]
+    pub fn mailbox_closed(&self) -> bool {
+        self.0
+            .get(&Part::Mail)
+            .is_some_and(Behaviour::refuses_everybody)
     }
 }
 

@@ -17,7 +17,7 @@ mod card;
 mod ledger;
 mod request;
 
-pub use behaviour::{Behaviour, Behaviours, InvalidBehaviour, Misbehaviour, Share};
+pub use behaviour::{Behaviour, Behaviours, InvalidBehaviour, Misbehaviour, Part, Share};
 pub use card::{CardToken, InvalidCardToken};
 pub use ledger::{BrokenLedger, Entry, Ledger, Standing, Verdict};
 pub use request::{

@@ -1,25 +1,29 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use brewline_sandbox_domain::{Behaviour, Behaviours, Kind, Misbehaviour};
+use brewline_kernel::{Clock, Timestamp};
+use brewline_sandbox_domain::{Behaviour, Behaviours, Misbehaviour, Part};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::Desk;
+use super::{Desk, Keepsakes};
 
 /// The outside world: the desk, and how it is told to misbehave. Cheap to clone.
 ///
 /// What it is told is held in memory only: a restarted world behaves well.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct World(Arc<Inner>);
 
-#[derive(Debug)]
 struct Inner {
     desk: Desk,
+    mailbox: Keepsakes,
+    hooks: Keepsakes,
     told: Mutex<Told>,
     usual_lifetime: Duration,
     closed: watch::Sender<bool>,
+    mailbox_closed: watch::Sender<bool>,
+    clock: Arc<dyn Clock>,
     shutdown: CancellationToken,
     slow: TaskTracker,
 }
@@ -35,15 +39,26 @@ struct Told {
 impl World {
     /// A world that behaves well until told otherwise.
     #[must_use]
-    pub fn new(desk: Desk, key_lifetime: Duration, shutdown: CancellationToken) -> Self {
+    pub fn new(
+        desk: Desk,
+        mailbox: Keepsakes,
+        hooks: Keepsakes,
+        key_lifetime: Duration,
+        clock: Arc<dyn Clock>,
+        shutdown: CancellationToken,
+    ) -> Self {
         Self(Arc::new(Inner {
             desk,
+            mailbox,
+            hooks,
             told: Mutex::new(Told {
                 behaviours: Behaviours::default(),
                 key_lifetime,
             }),
             usual_lifetime: key_lifetime,
             closed: watch::Sender::new(false),
+            mailbox_closed: watch::Sender::new(false),
+            clock,
             shutdown,
             slow: TaskTracker::new(),
         }))
@@ -54,9 +69,24 @@ impl World {
         &self.0.desk
     }
 
-    /// Tells one kind of operation how to behave; `None`: well.
-    pub(crate) fn tell(&self, kind: Kind, behaviour: Option<Behaviour>) {
-        self.change(|told| told.behaviours.set(kind, behaviour));
+    /// The instant now.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.0.clock.now()
+    }
+
+    /// The mails that were taken.
+    pub(crate) fn mailbox(&self) -> &Keepsakes {
+        &self.0.mailbox
+    }
+
+    /// The calls of webhooks that were taken.
+    pub(crate) fn hooks(&self) -> &Keepsakes {
+        &self.0.hooks
+    }
+
+    /// Tells one part of the world how to behave; `None`: well.
+    pub(crate) fn tell(&self, part: Part, behaviour: Option<Behaviour>) {
+        self.change(|told| told.behaviours.set(part, behaviour));
     }
 
     /// Sets how long keys are remembered; `None`: as configured.
@@ -79,15 +109,20 @@ impl World {
         self.change(|told| told.key_lifetime)
     }
 
-    /// What goes wrong with the next request of this kind, if anything.
-    pub(crate) fn judge(&self, kind: Kind) -> Option<Misbehaviour> {
-        self.change(|told| told.behaviours.judge(kind))
+    /// What goes wrong with the next request to this part, if anything.
+    pub(crate) fn judge(&self, part: impl Into<Part>) -> Option<Misbehaviour> {
+        self.change(|told| told.behaviours.judge(part))
     }
 
     /// Whether the front door is to be closed.
     #[must_use]
     pub fn closed(&self) -> watch::Receiver<bool> {
         self.0.closed.subscribe()
+    }
+
+    /// Whether the mailbox's door is to be closed.
+    pub(crate) fn mailbox_closed(&self) -> watch::Receiver<bool> {
+        self.0.mailbox_closed.subscribe()
     }
 
     /// For a door that nobody closes.
@@ -118,10 +153,18 @@ impl World {
     fn change<T>(&self, change: impl FnOnce(&mut Told) -> T) -> T {
         let mut told = self.0.told.lock().unwrap_or_else(PoisonError::into_inner);
         let result = change(&mut told);
-        let closed = told.behaviours.closed();
-        self.0
-            .closed
-            .send_if_modified(|was| std::mem::replace(was, closed) != closed);
+        follow(&self.0.closed, told.behaviours.closed());
+        follow(&self.0.mailbox_closed, told.behaviours.mailbox_closed());
         result
     }
+}
+
+impl std::fmt::Debug for World {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("World").finish_non_exhaustive()
+    }
+}
+
+fn follow(door: &watch::Sender<bool>, closed: bool) {
+    door.send_if_modified(|was| std::mem::replace(was, closed) != closed);
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use brewline_sandbox_domain::{Behaviour, Kind, Misbehaviour};
+use brewline_sandbox_domain::{Behaviour, Kind, Misbehaviour, Part};
 
 use super::body::{self, Body};
 use super::problem::Problem;
@@ -22,11 +22,13 @@ pub(super) async fn tell(
     Path(kind): Path<String>,
     body: Body,
 ) -> Result<StatusCode, Problem> {
-    let kind = Kind::from_name(&kind).ok_or_else(|| {
-        Problem::not_found("behaviour can be told to authorise, capture, void, refund and keys")
+    let part = part(&kind).ok_or_else(|| {
+        let detail =
+            "behaviour can be told to authorise, capture, void, refund, keys, mail and hook";
+        Problem::not_found(detail)
     })?;
     let body = body::json::<body::Behaviour>(body)?;
-    let behaviour = misbehaviour(&body)?
+    let behaviour = misbehaviour(part, &body)?
         .map(|it| {
             let share = body.share()?;
             Ok::<_, Problem>(Behaviour::new(
@@ -37,8 +39,8 @@ pub(super) async fn tell(
             ))
         })
         .transpose()?;
-    tracing::info!(operation = %kind, ?behaviour, "told how to behave");
-    world.tell(kind, behaviour);
+    tracing::info!(?part, ?behaviour, "told how to behave");
+    world.tell(part, behaviour);
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -58,7 +60,31 @@ pub(super) async fn behave(State(world): State<World>) -> StatusCode {
     StatusCode::NO_CONTENT
 }
 
-fn misbehaviour(body: &body::Behaviour) -> Result<Option<Misbehaviour>, Problem> {
+fn part(name: &str) -> Option<Part> {
+    match name {
+        "mail" => Some(Part::Mail),
+        "hook" => Some(Part::Hook),
+        money => Kind::from_name(money).map(Part::Money),
+    }
+}
+
+/// What an `error` is, unless told: an outage for programs, a greylisting for mails.
+const fn usual_error(part: Part) -> u16 {
+    match part {
+        Part::Mail => 451,
+        Part::Money(_) | Part::Hook => 500,
+    }
+}
+
+fn failing(part: Part, body: &body::Behaviour) -> Result<Misbehaviour, Problem> {
+    let status = body.status.unwrap_or_else(|| usual_error(part));
+    if part == Part::Hook && (300..400).contains(&status) {
+        return Ok(Misbehaviour::Redirect(status));
+    }
+    Misbehaviour::error(status).map_err(|error| Problem::field("status", error))
+}
+
+fn misbehaviour(part: Part, body: &body::Behaviour) -> Result<Option<Misbehaviour>, Problem> {
     let delay = match body.delay_ms {
         None => SLOW,
         Some(ms) => millis("delayMs", ms)?,
@@ -66,16 +92,16 @@ fn misbehaviour(body: &body::Behaviour) -> Result<Option<Misbehaviour>, Problem>
     Ok(Some(match body.mode.as_str() {
         "ok" => return Ok(None),
         "decline" => Misbehaviour::Decline,
-        "error" => Misbehaviour::error(body.status.unwrap_or(500))
-            .map_err(|error| Problem::field("status", error))?,
+        "error" => failing(part, body)?,
         "slow" => Misbehaviour::Slow(delay),
         "hang" => Misbehaviour::Hang,
         "done-then-hang" => Misbehaviour::DoneThenHang,
         "done-then-reset" => Misbehaviour::DoneThenReset,
         "refuse-connection" => Misbehaviour::RefuseConnection,
+        "trickle" if part == Part::Hook => Misbehaviour::Trickle(delay),
         _ => {
             let detail = "one of ok, decline, error, slow, hang, done-then-hang, done-then-reset, \
-                          refuse-connection";
+                          refuse-connection; for hook also trickle";
             return Err(Problem::field("mode", detail));
         }
     }))

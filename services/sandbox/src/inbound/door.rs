@@ -120,6 +120,11 @@ impl Wire {
         }
     }
 
+    /// From here on nothing more is written: the next write becomes a reset.
+    pub(super) fn cut(&self) {
+        self.cut.cut();
+    }
+
     /// Once cut, makes the close that follows a reset: no lingering, unsent bytes are dropped.
     fn check(&self) -> io::Result<()> {
         if !self.cut.0.load(Ordering::Acquire) {

@@ -4,9 +4,12 @@ mod behaviour;
 mod body;
 mod door;
 mod find;
+mod hook;
+mod kept;
 mod money;
 mod problem;
 mod serve;
+pub(crate) mod smtp;
 mod views;
 
 pub use door::Door;

@@ -90,8 +90,10 @@ async fn perform(world: World, cut: Cut, request: Request) -> Result<Response, P
             let bank = Some(Outcome::Declined(DeclineCode::CardDeclined));
             answer(kind, world.desk().perform(request, bank, lifetime).await)
         }
-        Some(Misbehaviour::Error(status)) => Err(told_to_fail(kind, status)),
-        Some(Misbehaviour::Slow(delay)) => {
+        Some(Misbehaviour::Error(status) | Misbehaviour::Redirect(status)) => {
+            Err(told_to_fail(kind, status))
+        }
+        Some(Misbehaviour::Slow(delay) | Misbehaviour::Trickle(delay)) => {
             let landing = world.clone();
             let slow = world.go_on(async move { land_late(&landing, request, delay).await });
             answer(kind, slow.await.unwrap_or(Err(Error::ClerkGone)))

@@ -6,7 +6,7 @@ use axum::routing::{delete, get, post, put};
 use super::body::BODY_BYTES_MAX;
 use super::door::{Cut, Door};
 use super::problem::Problem;
-use super::{behaviour, find, money};
+use super::{behaviour, find, hook, kept, money};
 use crate::app::World;
 
 /// Everything this service serves. It must be served through a [`Door`], which gives each request the
@@ -22,6 +22,8 @@ pub fn router(world: World) -> Router {
         .route("/v1/authorisations/{id}/voids", post(money::void))
         .route("/v1/authorisations/{id}/refunds", post(money::refund))
         .route("/ledger", get(find::ledger))
+        .route("/mailbox", get(kept::mailbox).delete(kept::empty_mailbox))
+        .route("/hook/{name}", post(hook::receive).get(hook::calls))
         .route("/behaviour", delete(behaviour::behave))
         .route("/behaviour/keys", put(behaviour::keys))
         .route("/behaviour/{kind}", put(behaviour::tell))

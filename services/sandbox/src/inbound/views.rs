@@ -113,7 +113,7 @@ fn decline_code(entry: &Entry) -> Option<&'static str> {
     }
 }
 
-fn instant(at: Timestamp) -> String {
+pub(super) fn instant(at: Timestamp) -> String {
     jiff::Timestamp::from_microsecond(at.as_micros())
         .unwrap_or(jiff::Timestamp::UNIX_EPOCH)
         .to_string()

@@ -151,7 +151,7 @@ fn cut(file: &File, whole: u64, path: &Path) -> Result<(), JournalError> {
     Ok(())
 }
 
-fn io_error(path: &Path) -> impl Fn(std::io::Error) -> JournalError + use<> {
+pub(super) fn io_error(path: &Path) -> impl Fn(std::io::Error) -> JournalError + use<> {
     let path = path.to_owned();
     move |source| JournalError::Io {
         path: path.clone(),

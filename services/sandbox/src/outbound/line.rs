@@ -63,14 +63,19 @@ pub(super) fn write(buffer: &mut Vec<u8>, entry: &Entry) {
         at_micros: entry.at.as_micros(),
     };
     serde_json::to_writer(&mut *buffer, &line).expect("texts and numbers always fit into JSON");
+    seal(buffer, begin);
+}
+
+/// Closes the object that begins at `begin` by its checksum, and the line by its end.
+pub(super) fn seal(buffer: &mut Vec<u8>, begin: usize) {
     buffer.pop(); // the closing brace: the checksum goes inside
     let check = checksum(buffer.get(begin..).unwrap_or_default());
     buffer.extend_from_slice(SEAL);
     writeln!(buffer, "{check:016x}\"}}").expect("writing to memory does not fail");
 }
 
-/// The entry of a line without its end.
-pub(super) fn read(line: &[u8]) -> Result<Entry, BrokenLine> {
+/// Whether a line without its end is what was written.
+pub(super) fn check(line: &[u8]) -> Result<(), BrokenLine> {
     let (text, seal) = line
         .split_at_checked(line.len().saturating_sub(SEAL.len() + 18))
         .ok_or(BrokenLine::Checksum)?;
@@ -79,6 +84,12 @@ pub(super) fn read(line: &[u8]) -> Result<Entry, BrokenLine> {
     if seal != expected {
         return Err(BrokenLine::Checksum);
     }
+    Ok(())
+}
+
+/// The entry of a line without its end.
+pub(super) fn read(line: &[u8]) -> Result<Entry, BrokenLine> {
+    check(line)?;
     let line: Line<'_> = serde_json::from_slice(line).map_err(format)?;
     entry(&line)
 }

@@ -2,5 +2,7 @@
 
 mod journal;
 mod line;
+mod line_file;
 
 pub use journal::{Journal, JournalError};
+pub use line_file::LineFile;

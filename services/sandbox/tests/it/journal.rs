@@ -12,6 +12,7 @@ async fn written() -> Folder {
     let config = brewline_sandbox::Config {
         listen: crate::processor::free_address(),
         control_listen: None,
+        smtp_listen: None,
         data_dir: folder.path().to_owned(),
         key_lifetime: std::time::Duration::from_secs(60),
     };

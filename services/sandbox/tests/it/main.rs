@@ -1,4 +1,4 @@
-//! The card processor over loopback: the real router and journal in this process, and the real binary
+//! The outside world over loopback: the real router and journal in this process, and the real binary
 //! where it is killed.
 
 #![allow(
@@ -13,4 +13,5 @@ mod input;
 mod journal;
 mod killed;
 mod money;
+mod outside;
 mod processor;

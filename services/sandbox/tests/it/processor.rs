@@ -20,6 +20,7 @@ pub(crate) struct Processor {
     pub(crate) url: String,
     pub(crate) control: String,
     pub(crate) client: Client,
+    pub(crate) smtp: SocketAddr,
     pub(crate) context: Context,
     _folder: Folder,
 }
@@ -74,10 +75,11 @@ impl Processor {
     }
 
     async fn listen(listen: SocketAddr, control: Option<SocketAddr>) -> Self {
-        let folder = Folder::new();
+        let (folder, smtp) = (Folder::new(), free_address());
         let config = Config {
             listen,
             control_listen: control,
+            smtp_listen: Some(smtp),
             data_dir: folder.path().to_owned(),
             key_lifetime: Duration::from_secs(3_600),
         };
@@ -89,6 +91,7 @@ impl Processor {
             url: format!("http://{listen}"),
             control: format!("http://{}", control.unwrap_or(listen)),
             client: client(),
+            smtp,
             context,
             _folder: folder,
         }
