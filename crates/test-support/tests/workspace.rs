@@ -111,7 +111,7 @@ const OWNERS: &[(&str, &[&str])] = &[
 ];
 
 /// All that a `domain/` package may name: so it cannot do I/O, tell the time or draw a number.
-const DOMAIN: &[&str] = &["brewline-kernel", "thiserror", "uuid"];
+const DOMAIN: &[&str] = &["brewline-kernel", "thiserror", "uuid", "indexset"];
 
 #[derive(Debug)]
 struct Package {
