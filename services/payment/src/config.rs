@@ -6,7 +6,7 @@ use std::time::Duration;
 use brewline_config::{Environment, Variable};
 use brewline_kafka as kafka;
 use brewline_messaging::RelaySettings;
-use brewline_payment_domain::KeyLifetime;
+use brewline_payment_domain::{KeyLifetime, Rules};
 use brewline_postgres as postgres;
 
 const GRPC_LISTEN: Variable = Variable {
@@ -57,6 +57,22 @@ const QUEUE_ROWS_MAX: Variable = Variable {
            two of a full load.",
 };
 
+const RISK_RULES: Variable = Variable {
+    name: "BREWLINE_PAYMENT_RISK_RULES",
+    default: Some(
+        "card-testing=card declined<=1000 5/600; card-declines=card declined 8/3600; \
+         card-velocity=card asked 20/60; customer-testing=customer declined<=1000 15/60; \
+         customer-velocity=customer asked 300/60",
+    ),
+    help: "The risk rules, separated by semicolons: NAME=card|customer asked|declined[<=MINOR] \
+           LIMIT/SECONDS. Once LIMIT were counted within so many seconds, the next authorisation is \
+           refused; what is refused counts for nothing. `none` for no rules. The defaults: a card \
+           that was declined 5 times for small amounts in 10 minutes is being tested; 8 declines in \
+           an hour are no typing errors; nobody pays 20 times a minute with one card; 15 small \
+           declines a minute are somebody going through many cards; 300 orders a minute are no \
+           customer.",
+};
+
 /// The settings of the service `payment`.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -70,6 +86,8 @@ pub struct Config {
     pub relay: RelaySettings,
     /// The card processor.
     pub processor: ProcessorConfig,
+    /// Which authorisations are too risky.
+    pub rules: Rules,
     /// How commands are worked off.
     pub limits: Limits,
 }
@@ -106,6 +124,7 @@ impl Config {
         let kafka = kafka::Config::read(env);
         let relay = RelaySettings::read(env, "brewline/payment");
         let processor = ProcessorConfig::read(env);
+        let rules = env.read(&RISK_RULES);
         let limits = Limits::read(env);
         Some(Self {
             grpc_listen: grpc_listen?,
@@ -113,6 +132,7 @@ impl Config {
             kafka: kafka?,
             relay: relay?,
             processor: processor?,
+            rules: rules?,
             limits: limits?,
         })
     }

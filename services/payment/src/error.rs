@@ -13,6 +13,9 @@ pub enum Error {
     /// The batch that the command was part of failed.
     #[error("the command could not be recorded: {0}")]
     NotRecorded(String),
+    /// Another transaction counted the same card or customer for the first time.
+    #[error("another transaction was first to count the same payer")]
+    Raced,
     /// The service is shutting down.
     #[error("the service is shutting down")]
     ShuttingDown,
@@ -26,7 +29,13 @@ pub enum Error {
 impl Error {
     /// Whether the same transaction, from its beginning, may succeed at once.
     pub(crate) fn is_retryable(&self) -> bool {
-        matches!(self, Self::Database(error) if error.is_retryable())
+        match self {
+            Self::Database(error) => error.is_retryable(),
+            Self::Raced => true,
+            Self::BrokenRow(_) | Self::NotRecorded(_) | Self::ShuttingDown | Self::Client(_) => {
+                false
+            }
+        }
     }
 
     /// Whether the fault is the database's, whatever the batch holds.

@@ -60,6 +60,7 @@ fn machinery(config: &Config, pool: &postgres::Pool) -> anyhow::Result<Machinery
         outbox: Outbox::new(config.relay.slots),
         clock: Arc::new(SystemClock),
         ids: Arc::new(SystemIds),
+        rules: Arc::new(config.rules.clone()),
         limits: config.limits,
     })
 }

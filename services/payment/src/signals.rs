@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use brewline_payment_domain::{Answer, Call, Event, Kind, Outcome};
+use brewline_payment_domain::{Answer, Call, Event, Hit, Kind, Outcome};
 use brewline_telemetry::metrics::{self, Counter, Family, Histogram};
 
 use crate::outbound::store::event_name;
@@ -21,6 +21,15 @@ static COMMANDS: LazyLock<Family<Labels<2>, Counter>> = LazyLock::new(|| {
         Family::default(),
     )
 });
+
+static RISK_REFUSALS: LazyLock<Family<[(&'static str, String); 1], Counter>> =
+    LazyLock::new(|| {
+        metrics::register(
+            "brewline_payment_risk_refusals",
+            "Authorisations refused by a risk rule, by rule",
+            Family::default(),
+        )
+    });
 
 static EVENTS: LazyLock<Family<Labels<1>, Counter>> = LazyLock::new(|| {
     metrics::register(
@@ -56,6 +65,12 @@ pub(crate) fn answered(kind: Kind, outcome: &Outcome) {
     };
     let labels = [("kind", kind.as_str()), ("outcome", outcome)];
     COMMANDS.get_or_create(&labels).inc();
+}
+
+/// Counts an authorisation that a risk rule refused.
+pub(crate) fn risk_refused(hit: &Hit) {
+    let labels = [("rule", hit.rule.clone())];
+    RISK_REFUSALS.get_or_create(&labels).inc();
 }
 
 /// Counts what happened.

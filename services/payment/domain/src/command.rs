@@ -77,6 +77,8 @@ pub enum RefusalReason {
     Reversed,
     /// There is nothing to capture.
     NotAuthorised,
+    /// A risk rule says no.
+    Risk,
     /// The processor refuses it.
     Processor,
     /// The order's authorisation is on record with another amount or card.

@@ -2,8 +2,8 @@ use brewline_kernel::{Money, Timestamp};
 
 use crate::operation::Next;
 use crate::{
-    Authorisation, Call, Command, Effect, KeyLifetime, Kind, Operation, Outcome, Payment, Request,
-    Reversal, State, Step, TokenHash,
+    Authorisation, Call, Command, Effect, Hit, KeyLifetime, Kind, Operation, Outcome, Payment,
+    Request, Reversal, State, Step, TokenHash,
 };
 
 impl Payment {
@@ -19,6 +19,20 @@ impl Payment {
             Command::Capture => self.decide_capture(now, lifetime),
             Command::Reverse => self.decide_reverse(now, lifetime),
         }
+    }
+
+    /// Refuses, by a risk rule, an authorisation of which nothing has left yet. Says what it comes to:
+    /// the same for every repeat.
+    pub fn refuse(&mut self, hit: &Hit) -> Outcome {
+        if let Some(authorisation) = self.authorisation.as_mut()
+            && authorisation.operation.state == State::Requested
+        {
+            authorisation.operation = Operation::requested();
+            authorisation.operation.settle(State::Refused, &hit.detail);
+            authorisation.risk_rule = Some(hit.rule.clone());
+            authorisation.token = None;
+        }
+        self.outcome(Kind::Authorise)
     }
 
     fn decide_authorise(

@@ -17,6 +17,8 @@
 //!   under the same key: it can take effect once only.
 //! - Time matters in one place: the processor forgets keys. A request that may be older than that is
 //!   looked up by its reference before it is repeated.
+//! - A risk rule that refuses an authorisation does so before anything leaves; the refusal is as final
+//!   as any other outcome. What the rules count is a [`Tally`] of each card and customer.
 //! - Once a reversal is recorded, authorisation and capture are refused, also when they never came.
 
 mod command;
@@ -26,9 +28,13 @@ mod ledger;
 mod operation;
 mod payment;
 mod processor;
+mod risk;
+mod tally;
 
 pub use command::{Command, Effect, Event, Outcome, RefusalReason, Step, TokenHash};
 pub use ledger::Posting;
 pub use operation::{Kind, Operation, State, UnknownState};
 pub use payment::{Authorisation, Payment, Reversal};
 pub use processor::{Answer, Call, Found, FoundStatus, KeyLifetime, Request};
+pub use risk::{Counted, Hit, InvalidRules, Rule, Rules, Seen, Subject};
+pub use tally::{Slice, Tally};

@@ -32,6 +32,8 @@ pub struct Authorisation {
     pub token_hash: TokenHash,
     /// The processor's id; empty until it is known.
     pub id: String,
+    /// The risk rule that refused it; none when none did.
+    pub risk_rule: Option<String>,
 }
 
 /// The undoing of an order's money.
@@ -91,13 +93,24 @@ impl Payment {
             State::Requested | State::Unknown => Outcome::Unknown { detail },
             State::Declined => Outcome::Declined { code: detail },
             State::Refused => Outcome::Refused {
-                reason: RefusalReason::Processor,
+                reason: self.refused_by(kind),
                 detail,
             },
             State::Done => Outcome::Done {
                 authorisation_id: self.authorisation_id_of(kind),
                 effect: self.effect(kind),
             },
+        }
+    }
+
+    fn refused_by(&self, kind: Kind) -> RefusalReason {
+        let rule = self
+            .authorisation
+            .as_ref()
+            .and_then(|a| a.risk_rule.as_ref());
+        match (kind, rule) {
+            (Kind::Authorise, Some(_)) => RefusalReason::Risk,
+            (Kind::Authorise | Kind::Capture | Kind::Reverse, _) => RefusalReason::Processor,
         }
     }
 
@@ -131,6 +144,7 @@ impl Authorisation {
             token: Some(token.to_owned()),
             token_hash,
             id: String::new(),
+            risk_rule: None,
         }
     }
 }

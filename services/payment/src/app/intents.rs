@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use brewline_failpoint as failpoint;
 use brewline_kernel::OrderId;
-use brewline_payment_domain::{Command, Payment, Request, Step};
+use brewline_payment_domain::{Command, Hit, Payment, Request, Step};
 use brewline_postgres::Transaction;
 use tokio::sync::mpsc;
 
 use super::operations::{Asked, Commanded, Machinery};
+use super::risk::Tallies;
 use crate::outbound::store::{self, Recorded};
 use crate::{Error, signals};
 
@@ -20,6 +21,8 @@ const TRIES_MAX: u32 = 4;
 struct Decided {
     recorded: Recorded,
     step: Step,
+    /// The risk rule that refuses it.
+    hit: Option<Hit>,
 }
 
 pub(super) async fn run(
@@ -92,11 +95,16 @@ async fn go_on(
                 .give(Err(Error::NotRecorded("it got lost".to_owned()))),
             Some(Decided {
                 step: Step::Answer(outcome),
+                hit,
                 ..
-            }) => commanded.reply.give(Ok(outcome)),
+            }) => {
+                hit.iter().for_each(signals::risk_refused);
+                commanded.reply.give(Ok(outcome));
+            }
             Some(Decided {
                 step: Step::Ask(request),
                 recorded,
+                ..
             }) => ask(commanded, recorded, request, requests).await,
         }
     }
@@ -185,8 +193,42 @@ async fn decide_all(
     if !taken.is_empty() {
         changed.extend(decide_again(machinery, tx, batch, &mut decided, &taken).await?);
     }
+    changed.extend(refuse_risky(machinery, tx, batch, &mut decided, &fresh).await?);
     update(tx, &mut decided, &changed).await?;
     Ok(decided)
+}
+
+/// Asks the risk rules about authorisations that this transaction has put on record for the first time:
+/// each is judged, and counted, exactly once. Their rows are written before the tallies are locked, here
+/// as where outcomes are recorded, so that transactions wait for each other only one way round.
+async fn refuse_risky(
+    machinery: &Machinery,
+    tx: &Transaction<'_>,
+    batch: &BTreeMap<OrderId, Commanded>,
+    decided: &mut BTreeMap<OrderId, Decided>,
+    fresh: &[OrderId],
+) -> Result<Vec<OrderId>, Error> {
+    let judged: Vec<_> = fresh
+        .iter()
+        .filter_map(|order_id| batch.get(order_id))
+        .filter(|it| matches!(it.command, Command::Authorise { .. }))
+        .filter(|it| decided.get(&it.order_id).is_some_and(Decided::is_first))
+        .collect();
+    let payers = judged.iter().map(|it| &it.payer);
+    let mut tallies = Tallies::load(tx, &machinery.rules, payers).await?;
+    let (mut refused, now) = (Vec::new(), machinery.clock.now());
+    for commanded in judged {
+        let Some(hit) = tallies.judge(&machinery.rules, &commanded.payer, now) else {
+            continue;
+        };
+        if let Some(it) = decided.get_mut(&commanded.order_id) {
+            it.step = Step::Answer(it.recorded.payment.refuse(&hit));
+            it.hit = Some(hit);
+            refused.push(commanded.order_id);
+        }
+    }
+    tallies.store(tx).await?;
+    Ok(refused)
 }
 
 fn decide(machinery: &Machinery, command: &Command, base: Recorded) -> (Decided, bool) {
@@ -197,7 +239,12 @@ fn decide(machinery: &Machinery, command: &Command, base: Recorded) -> (Decided,
         .payment
         .decide(command, now, machinery.key_lifetime);
     let moved = recorded.payment != before;
-    (Decided { recorded, step }, moved)
+    let decided = Decided {
+        recorded,
+        step,
+        hit: None,
+    };
+    (decided, moved)
 }
 
 /// Decides those that were inserted by somebody else in the meantime; says which changed by it.
@@ -274,5 +321,14 @@ const fn unheard_of(order_id: OrderId) -> Recorded {
     Recorded {
         payment: Payment::new(order_id),
         revision: 0,
+    }
+}
+
+// === impl Decided ===
+
+impl Decided {
+    /// Whether this transaction wrote its row for the first time.
+    const fn is_first(&self) -> bool {
+        self.recorded.revision == 1 && matches!(self.step, Step::Ask(_))
     }
 }

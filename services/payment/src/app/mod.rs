@@ -17,6 +17,10 @@
 mod intents;
 mod operations;
 mod outcomes;
+mod payer;
 mod requests;
+mod risk;
 
 pub use operations::{Machinery, Operations};
+pub use payer::{Payer, SubjectKey};
+pub use risk::forget_once;

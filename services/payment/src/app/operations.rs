@@ -3,12 +3,13 @@ use std::sync::Arc;
 
 use brewline_kernel::{Clock, IdGenerator, OrderId, TraceParent};
 use brewline_messaging::Outbox;
-use brewline_payment_domain::{Answer, Command, KeyLifetime, Outcome, Payment, Request};
+use brewline_payment_domain::{Answer, Command, KeyLifetime, Outcome, Payment, Request, Rules};
 use brewline_postgres::Pool;
 use brewline_server::Context;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{intents, outcomes, requests};
+use super::payer::Payer;
+use super::{intents, outcomes, requests, risk};
 use crate::config::Limits;
 use crate::outbound::processor::Processor;
 use crate::outbound::store::{self, Recorded};
@@ -40,6 +41,8 @@ pub struct Machinery {
     pub clock: Arc<dyn Clock>,
     /// Ids of events.
     pub ids: Arc<dyn IdGenerator>,
+    /// Which authorisations are too risky.
+    pub rules: Arc<Rules>,
     /// How much is held where.
     pub limits: Limits,
 }
@@ -49,6 +52,7 @@ pub struct Machinery {
 pub(super) struct Commanded {
     pub(super) order_id: OrderId,
     pub(super) command: Command,
+    pub(super) payer: Payer,
     pub(super) trace: Option<TraceParent>,
     pub(super) reply: Reply,
 }
@@ -88,6 +92,8 @@ impl Operations {
             "intents",
             intents::run(machinery.clone(), commanded, requests),
         );
+        let (risk_pool, clock) = (machinery.pool.clone(), Arc::clone(&machinery.clock));
+        context.spawn("risk", risk::forget(risk_pool, clock, context.shutdown()));
         context.spawn(
             "requests",
             requests::run(machinery.clone(), to_ask, answers),
@@ -96,8 +102,8 @@ impl Operations {
         Self { commands, pool }
     }
 
-    /// Moves an order's money on by at most one request to the processor. Whoever waits may go away:
-    /// what was begun is recorded all the same.
+    /// Moves an order's money on by at most one request to the processor; `payer` is whose the risk of
+    /// an authorisation is. Whoever waits may go away: what was begun is recorded all the same.
     ///
     /// # Errors
     /// When it could not be recorded; the same command again finds out how it stands.
@@ -105,6 +111,7 @@ impl Operations {
         &self,
         order_id: OrderId,
         command: Command,
+        payer: Payer,
         trace: Option<TraceParent>,
     ) -> Result<Outcome, Error> {
         let kind = command.kind();
@@ -112,6 +119,7 @@ impl Operations {
         let commanded = Commanded {
             order_id,
             command,
+            payer,
             trace,
             reply: Reply(reply),
         };

@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use brewline_failpoint as failpoint;
 use brewline_kernel::OrderId;
 use brewline_messaging::NewEvent;
-use brewline_payment_domain::{Event, Posting};
+use brewline_payment_domain::{Event, Posting, Seen};
 use brewline_postgres::Transaction;
 use tokio::sync::mpsc;
 
 use super::operations::{Answered, Machinery};
+use super::payer::Payer;
+use super::risk::Tallies;
 use crate::outbound::event_codec::{self, Told};
 use crate::outbound::store::{self, Entry, Recorded};
 use crate::{Error, signals};
@@ -115,8 +117,44 @@ async fn record_once(
         learnt.extend(again);
     }
     tell(machinery, &tx, batch, &learnt).await?;
+    count_declines(machinery, &tx, batch, &learnt).await?;
     tx.commit().await?;
     Ok(learnt)
+}
+
+/// Lets the risk rules know of what was declined. A decline that only the undo brought to light is not
+/// counted: whose card it was is kept nowhere.
+async fn count_declines(
+    machinery: &Machinery,
+    tx: &Transaction<'_>,
+    batch: &[Answered],
+    learnt: &BTreeMap<OrderId, Learnt>,
+) -> Result<(), Error> {
+    let payers: BTreeMap<OrderId, &Payer> = batch
+        .iter()
+        .map(|it| &it.asked.commanded)
+        .filter(|it| it.payer.is_known())
+        .map(|it| (it.order_id, &it.payer))
+        .collect();
+    let declined: Vec<(&Payer, Seen)> = learnt
+        .iter()
+        .filter(|(_, it)| it.events.iter().any(|(_, event)| is_decline(event)))
+        .filter_map(|(order_id, it)| {
+            let amount = it.recorded.payment.authorisation.as_ref()?.amount;
+            Some((*payers.get(order_id)?, Seen::Declined(amount)))
+        })
+        .collect();
+    let subjects = declined.iter().map(|(payer, _)| *payer);
+    let mut tallies = Tallies::load(tx, &machinery.rules, subjects).await?;
+    let now = machinery.clock.now();
+    for (payer, seen) in declined {
+        tallies.fold(&machinery.rules, payer, seen, now);
+    }
+    tallies.store(tx).await
+}
+
+const fn is_decline(event: &Event) -> bool {
+    matches!(event, Event::Declined { .. })
 }
 
 /// The rows as the first transaction left them: the newest, where a batch has several of one order.

@@ -27,7 +27,9 @@ impl Payments {
     }
 
     async fn one(&self, item: Item) -> Result<proto::Outcome, Status> {
-        let run = self.operations.run(item.order_id, item.command, item.trace);
+        let run = self
+            .operations
+            .run(item.order_id, item.command, item.payer, item.trace);
         run.await
             .map(wire::outcome)
             .map_err(|error| unavailable(&error))

@@ -8,6 +8,8 @@ use brewline_server::status;
 use sha2::{Digest as _, Sha256};
 use tonic::Status;
 
+use crate::app::Payer;
+
 /// The longest token of a card, in characters.
 const TOKEN_CHARS_MAX: usize = 128;
 
@@ -16,6 +18,7 @@ const TOKEN_CHARS_MAX: usize = 128;
 pub(super) struct Item {
     pub(super) order_id: OrderId,
     pub(super) command: Command,
+    pub(super) payer: Payer,
     pub(super) trace: Option<TraceParent>,
 }
 
@@ -27,6 +30,7 @@ pub(super) fn authorise(request: proto::AuthoriseRequest) -> Result<Item, Fault>
     let token = token(request.token)?;
     Ok(Item {
         order_id,
+        payer: Payer::of(&token, &request.customer_id),
         command: Command::Authorise {
             amount,
             token_hash: token_hash(order_id, &token),
@@ -40,6 +44,7 @@ pub(super) fn capture(request: &proto::CaptureRequest) -> Result<Item, Fault> {
     Ok(Item {
         order_id: order_id(&request.order_id)?,
         command: Command::Capture,
+        payer: Payer::default(),
         trace: trace(&request.traceparent),
     })
 }
@@ -48,6 +53,7 @@ pub(super) fn reverse(request: &proto::ReverseRequest) -> Result<Item, Fault> {
     Ok(Item {
         order_id: order_id(&request.order_id)?,
         command: Command::Reverse,
+        payer: Payer::default(),
         trace: trace(&request.traceparent),
     })
 }
@@ -156,6 +162,7 @@ const fn reason_to_wire(reason: RefusalReason) -> proto::RefusalReason {
     match reason {
         RefusalReason::Reversed => proto::RefusalReason::Reversed,
         RefusalReason::NotAuthorised => proto::RefusalReason::NotAuthorised,
+        RefusalReason::Risk => proto::RefusalReason::Risk,
         RefusalReason::Processor => proto::RefusalReason::Processor,
         RefusalReason::Mismatch => proto::RefusalReason::Mismatch,
     }
@@ -171,8 +178,18 @@ pub(super) fn payment(payment: Option<&Payment>) -> proto::GetPaymentResponse {
                 state: operation.state.to_string(),
                 attempts: i32::try_from(operation.attempts).unwrap_or(i32::MAX),
                 detail: operation.detail.clone(),
+                risk_rule: risk_rule(payment?, kind),
             })
         })
         .collect();
     proto::GetPaymentResponse { operations }
+}
+
+/// The rule that refused it; empty when none did.
+fn risk_rule(payment: &Payment, kind: Kind) -> String {
+    let authorisation = payment.authorisation.as_ref();
+    authorisation
+        .filter(|_| kind == Kind::Authorise)
+        .and_then(|it| it.risk_rule.clone())
+        .unwrap_or_default()
 }

@@ -3,3 +3,4 @@
 pub mod event_codec;
 pub mod processor;
 pub mod store;
+pub(crate) mod tally_store;

@@ -24,6 +24,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "payment",
         sql: include_str!("../../migrations/0002_payment.sql"),
     },
+    Migration {
+        version: 3,
+        name: "risk",
+        sql: include_str!("../../migrations/0003_risk.sql"),
+    },
 ];
 
 /// A payment as it is, or shall be, in its row.
@@ -54,7 +59,7 @@ pub(crate) struct Entry {
 
 macro_rules! columns {
     () => {
-        "order_id, revision, events, amount_minor, currency, token, token_hash, authorisation_id, effect, \
+        "order_id, revision, events, amount_minor, currency, token, token_hash, authorisation_id, effect, risk_rule, \
          authorise_state, authorise_attempts, authorise_not_before, authorise_detail, \
          capture_state, capture_attempts, capture_not_before, capture_detail, \
          reverse_state, reverse_attempts, reverse_not_before, reverse_detail"
@@ -64,10 +69,10 @@ macro_rules! columns {
 macro_rules! given {
     () => {
         "unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::text[], \
-         $7::bytea[], $8::text[], $9::text[], \
-         $10::text[], $11::integer[], $12::timestamptz[], $13::text[], \
-         $14::text[], $15::integer[], $16::timestamptz[], $17::text[], \
-         $18::text[], $19::integer[], $20::timestamptz[], $21::text[])"
+         $7::bytea[], $8::text[], $9::text[], $10::text[], \
+         $11::text[], $12::integer[], $13::timestamptz[], $14::text[], \
+         $15::text[], $16::integer[], $17::timestamptz[], $18::text[], \
+         $19::text[], $20::integer[], $21::timestamptz[], $22::text[])"
     };
 }
 
@@ -96,7 +101,7 @@ const INSERT: &str = concat!(
 // that the new values were derived from.
 const UPDATE: &str = concat!(
     "update payment p set revision = p.revision + 1, events = given.events, token = given.token, \
-     authorisation_id = given.authorisation_id, effect = given.effect, \
+     authorisation_id = given.authorisation_id, effect = given.effect, risk_rule = given.risk_rule, \
      authorise_state = given.authorise_state, authorise_attempts = given.authorise_attempts, \
      authorise_not_before = given.authorise_not_before, authorise_detail = given.authorise_detail, \
      capture_state = given.capture_state, capture_attempts = given.capture_attempts, \
@@ -205,6 +210,7 @@ async fn write(
     let hashes = column(rows, |r| held(r).map(|a| a.token_hash.0.to_vec()));
     let ids = column(rows, |r| held(r).map_or_else(String::new, |a| a.id));
     let effects = column(rows, |r| effect_of(&r.payment));
+    let rules = column(rows, |r| held(r).and_then(|a| a.risk_rule));
     let authorise = Operations::of(rows, Kind::Authorise);
     let capture = Operations::of(rows, Kind::Capture);
     let reverse = Operations::of(rows, Kind::Reverse);
@@ -218,6 +224,7 @@ async fn write(
         &hashes,
         &ids,
         &effects,
+        &rules,
     ];
     for operations in [&authorise, &capture, &reverse] {
         params.extend(operations.params());
@@ -324,6 +331,7 @@ fn authorisation(row: &Row) -> Result<Option<Authorisation>, Error> {
         token: get(row, "token")?,
         token_hash: TokenHash(hash.try_into().map_err(|_| broken("digest"))?),
         id: get(row, "authorisation_id")?,
+        risk_rule: get(row, "risk_rule")?,
     }))
 }
 

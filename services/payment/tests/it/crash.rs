@@ -1,3 +1,4 @@
+use brewline_payment::app::Payer;
 use brewline_payment_domain::{Command, Effect};
 use brewline_test_support::eventually;
 
@@ -8,7 +9,7 @@ use crate::shop::{AMOUNT, Books, Shop, an_order, authorise, effect};
 async fn die_in_flight(shop: &mut Shop, order: brewline_kernel::OrderId, command: Command) {
     let before = shop.processor.requests();
     let (operations, processor) = (shop.operations(), shop.processor.clone());
-    let call = operations.run(order, command, None);
+    let call = operations.run(order, command, Payer::default(), None);
     let death = async {
         eventually("the request is in flight", async || {
             processor.requests() > before
@@ -63,7 +64,7 @@ async fn an_order_whose_service_died_can_be_reversed_at_once() {
 async fn a_caller_that_goes_away_does_not_stop_what_was_begun() {
     let (shop, order) = (Shop::open().await, an_order());
     let operations = shop.operations();
-    let call = operations.run(order, authorise("tok_ok", AMOUNT), None);
+    let call = operations.run(order, authorise("tok_ok", AMOUNT), Payer::default(), None);
     // Polled until the command is in the queue, then dropped, as when a client disconnects.
     let gone = tokio::time::timeout(std::time::Duration::ZERO, call).await;
     assert!(gone.is_err(), "it was answered at once");

@@ -13,5 +13,6 @@ mod boot;
 mod card_processor;
 mod crash;
 mod reverse;
+mod risk;
 mod schema;
 mod shop;

@@ -6,11 +6,13 @@ use std::time::Duration;
 use brewline_kernel::system::SystemIds;
 use brewline_kernel::{Money, OrderId};
 use brewline_messaging::Outbox;
-use brewline_payment::app::{Machinery, Operations};
+use brewline_payment::app::{Machinery, Operations, Payer};
 use brewline_payment::config::{Limits, ProcessorConfig};
 use brewline_payment::outbound::processor::Processor;
 use brewline_payment::outbound::store::MIGRATIONS;
-use brewline_payment_domain::{Command, Effect, KeyLifetime, Outcome, RefusalReason, TokenHash};
+use brewline_payment_domain::{
+    Command, Effect, KeyLifetime, Outcome, RefusalReason, Rules, TokenHash,
+};
 use brewline_postgres::{Config, Pool};
 use brewline_server::Context;
 use brewline_test_support::{ManualClock, TestDatabase};
@@ -31,6 +33,7 @@ pub(crate) struct Shop {
     pub(crate) db: TestDatabase,
     pub(crate) processor: CardProcessor,
     pub(crate) clock: Arc<ManualClock>,
+    rules: Rules,
     service: Service,
 }
 
@@ -53,22 +56,28 @@ pub(crate) struct Books {
 
 impl Shop {
     pub(crate) async fn open() -> Self {
+        Self::with_rules("none").await
+    }
+
+    pub(crate) async fn with_rules(rules: &str) -> Self {
+        let rules: Rules = rules.parse().unwrap();
         let db = TestDatabase::create(MIGRATIONS).await;
         let clock = Arc::new(ManualClock::default());
         let processor = CardProcessor::start(Arc::clone(&clock)).await;
         processor.forget_keys_after(Duration::from_secs(KEY_LIFETIME_S));
-        let service = Service::start(db.config(), &processor, &clock);
+        let service = Service::start(db.config(), &processor, &clock, &rules);
         Self {
             db,
             processor,
             clock,
+            rules,
             service,
         }
     }
 
     /// Another service on the same database.
     pub(crate) fn another(&self) -> Service {
-        Service::start(self.db.config(), &self.processor, &self.clock)
+        Service::start(self.db.config(), &self.processor, &self.clock, &self.rules)
     }
 
     /// The service dies without a word, and is started again.
@@ -82,6 +91,11 @@ impl Shop {
 
     pub(crate) async fn authorise(&self, order: OrderId) -> Outcome {
         self.service.run(order, authorise("tok_ok", AMOUNT)).await
+    }
+
+    /// A customer pays with a card.
+    pub(crate) async fn pay(&self, order: OrderId, token: &str, customer: &str) -> Outcome {
+        self.service.pay(order, token, customer).await
     }
 
     pub(crate) async fn capture(&self, order: OrderId) -> Outcome {
@@ -137,7 +151,12 @@ impl Shop {
 // === impl Service ===
 
 impl Service {
-    fn start(db: &Config, processor: &CardProcessor, clock: &Arc<ManualClock>) -> Self {
+    fn start(
+        db: &Config,
+        processor: &CardProcessor,
+        clock: &Arc<ManualClock>,
+        rules: &Rules,
+    ) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -158,6 +177,7 @@ impl Service {
             outbox: Outbox::new(1),
             clock: Arc::<ManualClock>::clone(clock),
             ids: Arc::new(SystemIds),
+            rules: Arc::new(rules.clone()),
             limits: Limits {
                 batch_rows_max: 100,
                 queue_rows_max: 500,
@@ -173,7 +193,16 @@ impl Service {
     }
 
     pub(crate) async fn run(&self, order: OrderId, command: Command) -> Outcome {
-        self.operations.run(order, command, None).await.unwrap()
+        let payer = Payer::default();
+        let run = self.operations.run(order, command, payer, None);
+        run.await.unwrap()
+    }
+
+    /// A customer pays with a card.
+    pub(crate) async fn pay(&self, order: OrderId, token: &str, customer: &str) -> Outcome {
+        let (command, payer) = (authorise(token, AMOUNT), Payer::of(token, customer));
+        let run = self.operations.run(order, command, payer, None);
+        run.await.unwrap()
     }
 }
 
