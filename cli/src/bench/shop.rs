@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail, ensure};
 use brewline_chaos::history::Journal;
 use brewline_chaos::workload::{Answer, Client, Planned, Shop, attempt};
+use futures_util::future::try_join_all;
 use hyper::Method;
 use serde_json::{Value, json};
 
@@ -12,12 +13,14 @@ use serde_json::{Value, json};
 const STORES: usize = 3;
 /// Products besides the one everybody wants.
 const PRODUCTS: usize = 20;
-/// Customers.
-const CUSTOMERS: usize = 100;
+/// Connections by which customers are made: they are many, and `order` makes batches of what arrives
+/// together.
+const CONNECTIONS: usize = 32;
 /// How long a request of the set-up may take, and for how long it is tried again.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Makes stores, products, stock and customers of their own for one run. Its first orders stand in the
+/// Makes stores, products, stock and so many customers of their own for one run: enough that none of
+/// them orders as no customer does, or payment's risk rules refuse them. Its first orders stand in the
 /// journal like all others.
 ///
 /// # Errors
@@ -26,6 +29,7 @@ pub async fn open(
     gateway: &str,
     run: &str,
     stock: i64,
+    customers: usize,
     journal: Option<&Journal>,
 ) -> anyhow::Result<Shop> {
     let mut client = Client::new(gateway, PATIENCE);
@@ -66,17 +70,27 @@ pub async fn open(
             call(&mut client, Method::POST, &path, Some(&key), &body).await?;
         }
     }
-    let mut customers = Vec::with_capacity(CUSTOMERS);
-    for number in 0..CUSTOMERS {
-        customers.push(customer(&mut client, run, number).await?);
-    }
     let shop = Shop {
         stores,
-        customers,
+        customers: self::customers(gateway, run, customers).await?,
         products,
     };
     until_priced(&mut client, &shop, journal).await?;
     Ok(shop)
+}
+
+/// Makes customers, many at once.
+async fn customers(gateway: &str, run: &str, count: usize) -> anyhow::Result<Vec<String>> {
+    let lane = async |first: usize| {
+        let mut client = Client::new(gateway, PATIENCE);
+        let mut made = Vec::new();
+        for number in (first..count).step_by(CONNECTIONS) {
+            made.push(customer(&mut client, run, number).await?);
+        }
+        anyhow::Ok(made)
+    };
+    let lanes = try_join_all((0..CONNECTIONS).map(lane)).await?;
+    Ok(lanes.into_iter().flatten().collect())
 }
 
 async fn customer(client: &mut Client, run: &str, number: usize) -> anyhow::Result<String> {

@@ -62,6 +62,9 @@ pub struct Arguments {
 const RATE_MAX: u64 = 1_000_000;
 /// A day: what customers saw is kept in memory.
 const SECONDS_MAX: u64 = 86_400;
+/// Customers of the bench's shop: at two thousand orders a second each orders once a second, a fifth of
+/// what payment's risk rules let one customer do.
+const CUSTOMERS: usize = 2_000;
 /// How long a request may take before it counts as unanswered.
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the rest may take to close after the load.
@@ -134,7 +137,14 @@ async fn measured(
         .context("measure the reference")?;
     progress.show("opening a shop of its own");
     let name = format!("{:x}", SystemClock.now().as_millis());
-    let shop = shop::open(&stack.gateway()?, &name, arguments.stock, journal.as_ref()).await?;
+    let shop = shop::open(
+        &stack.gateway()?,
+        &name,
+        arguments.stock,
+        CUSTOMERS,
+        journal.as_ref(),
+    )
+    .await?;
     let stores = shop.stores.clone();
     let databases = databases(&endpoints)?;
     progress.show(&format!("warming up for {} s", arguments.warm_up));

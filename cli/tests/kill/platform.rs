@@ -18,6 +18,8 @@ use tokio_util::sync::CancellationToken;
 /// Orders a second while faults are done: enough that each crash point is passed within a moment,
 /// little enough that two cores heal quickly.
 const RATE: u64 = 40;
+/// Customers: each orders once in a few seconds, which no risk rule minds.
+const CUSTOMERS: usize = 100;
 /// More than any sequence of scenarios takes.
 const LOAD_FOR: Duration = Duration::from_secs(3_600);
 /// How long a process may take to be ready again.
@@ -77,7 +79,7 @@ impl Platform {
         let gateway = endpoints.gateway.context("no gateway")?;
         let name = format!("kill{:x}", SystemClock.now().as_millis());
         let written = Journal::open(&journal)?;
-        let shop = shop::open(&gateway, &name, 1_000_000, Some(&written)).await?;
+        let shop = shop::open(&gateway, &name, 1_000_000, CUSTOMERS, Some(&written)).await?;
         let opened = SystemClock.now();
         let load = Load {
             gateway,
