@@ -45,6 +45,8 @@ packages! {
     fulfilment => "brewline.fulfilment.v1";
     /// What customers were told.
     notification => "brewline.notification.v1";
+    /// Boards and recommendations.
+    leaderboard => "brewline.leaderboard.v1";
     /// What people on call ask each service.
     operator => "brewline.operator.v1";
 }
