@@ -56,6 +56,9 @@ pub use settings::{ConsumerSettings, RelaySettings};
 /// The tables of this crate, which each service copies as `migrations/0001_messaging.sql`.
 pub const SCHEMA: &str = include_str!("../schema/messaging.sql");
 
+/// What the operator's API needs beside them; each service that consumes copies it as its next migration.
+pub const OPERATOR_SCHEMA: &str = include_str!("../schema/operator.sql");
+
 /// How long relays and consumers wait between tries during an outage: short enough that nobody
 /// notices the end of it, long enough that a database coming up is not stormed.
 const OUTAGE_BACKOFF: Backoff =

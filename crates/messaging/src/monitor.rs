@@ -4,14 +4,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::watch;
 
-/// How far the consumers of this process are; shared by them, the operator's API, and whoever waits
-/// for a consistency token. Cloning shares it.
+use crate::consumer::desk::Desk;
+
+/// The consumers of this process: how far they are, and where an operator finds them. Shared by them,
+/// the operator's API, and whoever waits for a consistency token. Cloning shares it.
 #[derive(Clone)]
 pub struct Monitor(Arc<Shared>);
 
 struct Shared {
     owned: Mutex<BTreeMap<Place, Lag>>,
     commits: watch::Sender<u64>,
+    desks: Mutex<BTreeMap<&'static str, Arc<dyn Desk>>>,
 }
 
 /// A consumer in a partition.
@@ -43,6 +46,7 @@ impl Default for Monitor {
         Self(Arc::new(Shared {
             owned: Mutex::default(),
             commits: watch::Sender::new(0),
+            desks: Mutex::default(),
         }))
     }
 }
@@ -65,6 +69,22 @@ impl Monitor {
         self.0
             .commits
             .send_modify(|commits| *commits = commits.wrapping_add(1));
+    }
+
+    /// The consumer of this name, when it runs in this process.
+    pub(crate) fn desk(&self, consumer: &str) -> Option<Arc<dyn Desk>> {
+        let desks = self.0.desks.lock().unwrap_or_else(PoisonError::into_inner);
+        desks.get(consumer).map(Arc::clone)
+    }
+
+    pub(crate) fn open_desk(&self, consumer: &'static str, desk: Arc<dyn Desk>) {
+        let mut desks = self.0.desks.lock().unwrap_or_else(PoisonError::into_inner);
+        desks.insert(consumer, desk);
+    }
+
+    pub(crate) fn close_desk(&self, consumer: &str) {
+        let mut desks = self.0.desks.lock().unwrap_or_else(PoisonError::into_inner);
+        desks.remove(consumer);
     }
 
     pub(crate) fn tell(&self, place: Place, lag: Lag) {

@@ -1,4 +1,9 @@
-//! What people on call ask each service: `brewline.operator.v1.OperatorService`.
+//! What people on call ask each service: `brewline.operator.v1.OperatorService`, and `ViewService`.
+
+pub(crate) mod action;
+mod letters;
+
+use std::sync::Arc;
 
 use brewline_postgres as postgres;
 use brewline_postgres::{Instant, Pool, Row};
@@ -10,10 +15,15 @@ use prost_types::Timestamp as PbTimestamp;
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
+use crate::consumer::desk::{Desk, Dropped, Outcome, Redriven, Refusal, Request as Wish};
 use crate::{Monitor, Place};
 
 /// The most dead letters in one answer.
 const DEAD_LETTERS_MAX: i32 = 1_000;
+/// The most actions in one answer.
+const ACTIONS_MAX: i32 = 1_000;
+/// The longest name of somebody who acts.
+const ACTOR_CHARS_MAX: usize = 200;
 
 const POSITIONS: &str = "
     select consumer, topic, partition, next_offset, epoch
@@ -109,6 +119,17 @@ impl Operator {
             .collect()
     }
 
+    /// The consumer whose dead letter this is.
+    async fn desk(&self, letter: Uuid) -> Result<Arc<dyn Desk>, Status> {
+        let consumer = letters::consumer(&self.pool, letter)
+            .await
+            .map_err(status)?;
+        let consumer = consumer.ok_or_else(unknown)?;
+        self.monitor.desk(&consumer).ok_or_else(|| {
+            Status::unavailable(format!("{consumer} does not run in this process now"))
+        })
+    }
+
     async fn dead_letters(&self, limit: i64) -> Result<Vec<pb::DeadLetter>, postgres::Error> {
         let rows = self
             .pool
@@ -120,8 +141,8 @@ impl Operator {
     }
 }
 
+/// What is listed of a dead letter: the columns of [`DEAD_LETTERS`].
 fn dead_letter(row: &Row) -> Result<pb::DeadLetter, postgres::Error> {
-    let at = brewline_kernel::Timestamp::from(row.try_get::<_, Instant>(10)?).as_micros();
     Ok(pb::DeadLetter {
         id: row.try_get::<_, Uuid>(0)?.to_string(),
         consumer: row.try_get(1)?,
@@ -133,10 +154,7 @@ fn dead_letter(row: &Row) -> Result<pb::DeadLetter, postgres::Error> {
         reason: row.try_get(7)?,
         attempts: row.try_get(8)?,
         parked: row.try_get(9)?,
-        at: Some(PbTimestamp {
-            seconds: at.div_euclid(1_000_000),
-            nanos: i32::try_from(at.rem_euclid(1_000_000) * 1_000).unwrap_or(0),
-        }),
+        at: Some(instant(row.try_get(10)?)),
     })
 }
 
@@ -172,30 +190,126 @@ impl OperatorService for Operator {
 
     async fn get_dead_letter(
         &self,
-        _: Request<pb::GetDeadLetterRequest>,
+        request: Request<pb::GetDeadLetterRequest>,
     ) -> Result<Response<pb::GetDeadLetterResponse>, Status> {
-        Err(Status::unimplemented("not yet"))
+        let id = id(&request.into_inner().id)?;
+        let letter = letters::get(&self.pool, id).await.map_err(status)?;
+        letter.map(Response::new).ok_or_else(unknown)
     }
 
     async fn redrive_dead_letter(
         &self,
-        _: Request<pb::RedriveDeadLetterRequest>,
+        request: Request<pb::RedriveDeadLetterRequest>,
     ) -> Result<Response<pb::RedriveDeadLetterResponse>, Status> {
-        Err(Status::unimplemented("not yet"))
+        let pb::RedriveDeadLetterRequest { id, actor, dry_run } = request.into_inner();
+        let wish = wish(&id, actor, dry_run)?;
+        let desk = self.desk(wish.letter).await?;
+        let redriven = desk.redrive(wish).await.map_err(refused)?;
+        Ok(Response::new(told(redriven)))
     }
 
     async fn drop_dead_letter(
         &self,
-        _: Request<pb::DropDeadLetterRequest>,
+        request: Request<pb::DropDeadLetterRequest>,
     ) -> Result<Response<pb::DropDeadLetterResponse>, Status> {
-        Err(Status::unimplemented("not yet"))
+        let pb::DropDeadLetterRequest { id, actor, dry_run } = request.into_inner();
+        let wish = wish(&id, actor, dry_run)?;
+        let desk = self.desk(wish.letter).await?;
+        let Dropped {
+            dropped,
+            applied,
+            parked,
+            action,
+        } = desk.drop_letter(wish).await.map_err(refused)?;
+        Ok(Response::new(pb::DropDeadLetterResponse {
+            dropped,
+            applied,
+            parked,
+            action_id: text(action),
+        }))
     }
 
     async fn list_operator_actions(
         &self,
-        _: Request<pb::ListOperatorActionsRequest>,
+        request: Request<pb::ListOperatorActionsRequest>,
     ) -> Result<Response<pb::ListOperatorActionsResponse>, Status> {
-        Err(Status::unimplemented("not yet"))
+        let limit = request.into_inner().limit;
+        if !(1..=ACTIONS_MAX).contains(&limit) {
+            return Err(Status::invalid_argument("limit must be 1 to 1000"));
+        }
+        let connection = self.pool.get().await.map_err(status)?;
+        let actions = action::list(&connection, i64::from(limit)).await;
+        let actions = actions.map_err(status)?;
+        Ok(Response::new(pb::ListOperatorActionsResponse { actions }))
+    }
+}
+
+fn wish(letter: &str, actor: String, dry_run: bool) -> Result<Wish, Status> {
+    if actor.is_empty() || actor.chars().count() > ACTOR_CHARS_MAX {
+        let said = format!("actor must have 1 to {ACTOR_CHARS_MAX} characters");
+        return Err(Status::invalid_argument(said));
+    }
+    Ok(Wish {
+        letter: id(letter)?,
+        actor,
+        dry_run,
+    })
+}
+
+fn id(text: &str) -> Result<Uuid, Status> {
+    Uuid::try_parse(text).map_err(|_| Status::invalid_argument("id must be a UUID"))
+}
+
+fn told(redriven: Redriven) -> pb::RedriveDeadLetterResponse {
+    let mut answer = pb::RedriveDeadLetterResponse {
+        applied: redriven.applied,
+        duplicates: redriven.duplicates,
+        parked: redriven.parked,
+        action_id: text(redriven.action),
+        ..pb::RedriveDeadLetterResponse::default()
+    };
+    let result = match redriven.outcome {
+        Outcome::Flows => pb::RedriveResult::Flows,
+        Outcome::DoneBefore => pb::RedriveResult::DoneBefore,
+        Outcome::Failed {
+            open,
+            reason,
+            attempts,
+        } => {
+            (answer.open_id, answer.reason, answer.attempts) = (open.to_string(), reason, attempts);
+            pb::RedriveResult::Failed
+        }
+    };
+    answer.set_result(result);
+    answer
+}
+
+fn text(id: Option<Uuid>) -> String {
+    id.map_or_else(String::new, |id| id.to_string())
+}
+
+/// An instant on the wire.
+fn instant(at: Instant) -> PbTimestamp {
+    let at = brewline_kernel::Timestamp::from(at).as_micros();
+    PbTimestamp {
+        seconds: at.div_euclid(1_000_000),
+        nanos: i32::try_from(at.rem_euclid(1_000_000) * 1_000).unwrap_or(0),
+    }
+}
+
+fn unknown() -> Status {
+    Status::not_found("there is no such dead letter")
+}
+
+fn refused(refusal: Refusal) -> Status {
+    match refusal {
+        Refusal::Unknown => unknown(),
+        Refusal::Refused(why) => Status::failed_precondition(why),
+        Refusal::Database(error) => status(error),
+        Refusal::Handler(failure) => {
+            tracing::warn!(error = %failure, "an operator's action met an outage");
+            Status::unavailable("an outage came in between: nothing was done, ask again")
+        }
     }
 }
 

@@ -48,13 +48,13 @@ const PARK: &str = "
 // === impl DeadLetters ===
 
 impl DeadLetters {
-    /// Gives `record` up inside `tx`.
+    /// Gives `record` up inside `tx`; the dead letter's id.
     pub(super) async fn bury(
         &self,
         tx: &Transaction<'_>,
         record: &Received,
         verdict: &Verdict,
-    ) -> Result<(), postgres::Error> {
+    ) -> Result<Uuid, postgres::Error> {
         let envelope = envelope(record);
         let headers = header_map(record);
         let id = self
@@ -69,7 +69,8 @@ impl DeadLetters {
         ];
         tx.execute(PARK, &params).await?;
         self.publish(tx, record, (&envelope, headers), verdict, id)
-            .await
+            .await?;
+        Ok(id)
     }
 
     async fn insert(

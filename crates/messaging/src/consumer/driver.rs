@@ -1,6 +1,7 @@
 //! Does what [`super::core`] decides: claims, applies, waits.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use brewline_failpoint as failpoint;
@@ -26,7 +27,7 @@ const POLL_SILENCE_MAX: Duration = Duration::from_secs(20);
 
 /// A running consumer.
 pub(super) struct Worker<H> {
-    pub(super) applier: Applier<H>,
+    pub(super) applier: Arc<Applier<H>>,
     pub(super) core: Core<Received>,
     pub(super) subscription: Subscription,
     pub(super) inputs: mpsc::Receiver<Input>,

@@ -2,19 +2,23 @@
 //!
 //! [`core`] decides what goes into a transaction and what a failure means, `plan` what becomes of
 //! each record, `transaction` runs one, `dead_letter` gives a record up, `store`, `parking` and
-//! `attempts` hold the SQL, `driver` and `upkeep` connect them with Kafka.
+//! `attempts` hold the SQL, `driver` and `upkeep` connect them with Kafka. `redrive` is what an operator
+//! has done about dead letters, `desk` where the operator's API finds the consumers of this process.
 
 mod attempts;
 pub mod core;
 mod dead_letter;
+pub(crate) mod desk;
 mod driver;
 mod parking;
 pub mod plan;
+mod redrive;
 mod store;
 mod transaction;
 mod upkeep;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use brewline_kafka as kafka;
@@ -67,7 +71,9 @@ pub async fn consume<H: Handler>(
 ) -> Result<(), Error> {
     let pool = connections.pool.clone();
     let memory = settings.inbox_memory;
+    let monitor = connections.monitor.clone();
     let worker = worker(connections, spec, settings, handler, shutdown)?;
+    let _open = desk::open(&monitor, spec.name, &worker.applier);
     tokio::select! {
         done = worker.run() => done,
         never = maintenance::keep_inbox(&pool, spec, memory) => match never {},
@@ -100,7 +106,7 @@ fn worker<H: Handler>(
         handler,
     };
     Ok(Worker {
-        applier,
+        applier: Arc::new(applier),
         core: Core::new(limits(&settings)),
         subscription,
         inputs,
@@ -132,7 +138,7 @@ const fn limits(settings: &ConsumerSettings) -> Limits {
 /// A record as an event.
 fn delivery(record: &Received) -> Result<Delivery, Malformed> {
     Ok(Delivery {
-        topic: std::sync::Arc::clone(&record.topic),
+        topic: Arc::clone(&record.topic),
         partition: record.partition,
         offset: record.offset,
         envelope: cloud_events::envelope(record)?,

@@ -223,7 +223,7 @@ impl Store {
 }
 
 /// A record as it was parked: topic, subject, partition, offset, headers, payload.
-fn record(row: &Row) -> Result<Received, postgres::Error> {
+pub(super) fn record(row: &Row) -> Result<Received, postgres::Error> {
     let Json(headers) = row.try_get::<_, Json<BTreeMap<String, String>>>(4)?;
     let payload: Option<&[u8]> = row.try_get(5)?;
     Ok(Received {

@@ -184,7 +184,12 @@ impl Store {
         self.release(tx, plan).await
     }
 
-    async fn applied(&self, tx: &Transaction<'_>, plan: &Plan) -> Result<(), postgres::Error> {
+    /// Notes in the inbox what was applied.
+    pub(super) async fn applied(
+        &self,
+        tx: &Transaction<'_>,
+        plan: &Plan,
+    ) -> Result<(), postgres::Error> {
         if plan.applied.is_empty() {
             return Ok(());
         }

@@ -4,7 +4,7 @@
 use std::process::Command;
 
 /// Each bug with the test that must notice it.
-const BUGS: [(&str, &str); 2] = [
+const BUGS: [(&str, &str); 4] = [
     (
         "consumer-ignores-position",
         "consumer::an_owner_whose_epoch_was_raised_applies_nothing_until_it_claims_again",
@@ -12,6 +12,14 @@ const BUGS: [(&str, &str); 2] = [
     (
         "consumer-ignores-inbox",
         "consumer::what_was_published_twice_is_applied_once",
+    ),
+    (
+        "redrive-out-of-order",
+        "redrive::a_letter_and_what_is_parked_behind_it_take_effect_in_order",
+    ),
+    (
+        "redrive-ignores-inbox",
+        "redrive::redriven_twice_and_at_once_on_two_replicas_it_has_its_effect_once",
     ),
 ];
 

@@ -4,14 +4,15 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use brewline_kafka::{Reader, Received, Until};
 use brewline_kernel::{Clock as _, Envelope, system};
 use brewline_messaging::{
     Connections, ConsumerSettings, ConsumerSpec, Delivery, Error, Failure, Handler, Monitor,
-    NewEvent, Outbox, Progress, RelaySettings, SCHEMA, TopicKind, TopicSpec, consume, relay,
+    NewEvent, OPERATOR_SCHEMA, Outbox, Progress, RelaySettings, SCHEMA, TopicKind, TopicSpec,
+    consume, relay,
 };
 use brewline_postgres as postgres;
 use brewline_postgres::{Migration, Pool, Row, Transaction};
@@ -21,7 +22,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-const MIGRATIONS: [Migration; 2] = [
+const MIGRATIONS: [Migration; 3] = [
     Migration {
         version: 1,
         name: "messaging",
@@ -34,6 +35,11 @@ const MIGRATIONS: [Migration; 2] = [
                   n bigint generated always as identity, subject text not null,
                   version bigint not null, instance text not null
               )",
+    },
+    Migration {
+        version: 3,
+        name: "operator",
+        sql: OPERATOR_SCHEMA,
     },
 ];
 
@@ -51,9 +57,13 @@ pub(crate) struct Running {
     task: JoinHandle<Result<(), Error>>,
 }
 
-/// Writes each delivery into table `effect`; chokes on events of type `poison`.
+/// Writes each delivery into table `effect`; chokes on events of type `poison` until it is cured, and on
+/// those of type `venom` always.
 pub(crate) struct Recorder {
     instance: String,
+    pub(crate) cured: Arc<AtomicBool>,
+    /// Never ends once it has written the effect of a `poison`.
+    pub(crate) hangs: Arc<AtomicBool>,
     /// The next so many batches kill their own database session.
     pub(crate) cut_connections: Arc<AtomicU32>,
 }
@@ -178,11 +188,22 @@ impl World {
         settings: ConsumerSettings,
         recorder: Recorder,
     ) -> Running {
+        self.consume_watched(instance, settings, recorder, Monitor::default())
+    }
+
+    /// A consumer that an operator finds by `monitor`.
+    pub(crate) fn consume_watched(
+        &self,
+        instance: &str,
+        settings: ConsumerSettings,
+        recorder: Recorder,
+        monitor: Monitor,
+    ) -> Running {
         let connections = Connections {
             pool: self.pool().clone(),
             kafka: self.topics.config().clone().with_client_id(instance),
             progress: Progress::unwatched(),
-            monitor: Monitor::default(),
+            monitor,
         };
         let shutdown = CancellationToken::new();
         let work = consume(connections, self.spec, settings, recorder, shutdown.clone());
@@ -288,6 +309,8 @@ impl Recorder {
     pub(crate) fn new(instance: &str) -> Self {
         Self {
             instance: instance.to_owned(),
+            cured: Arc::default(),
+            hangs: Arc::default(),
             cut_connections: Arc::default(),
         }
     }
@@ -308,12 +331,16 @@ impl Handler for Recorder {
         }
         for delivery in batch {
             let envelope = &delivery.envelope;
-            if envelope.event_type == "poison" {
+            let is_poison = envelope.event_type == "poison";
+            if envelope.event_type == "venom" || is_poison && !self.cured.load(Ordering::SeqCst) {
                 return Err(Failure::poison("it tastes bitter"));
             }
             let sql = "insert into effect (subject, version, instance) values ($1, $2, $3)";
             tx.execute(sql, &[&envelope.subject, &envelope.version, &self.instance])
                 .await?;
+            if is_poison && self.hangs.load(Ordering::SeqCst) {
+                std::future::pending::<()>().await;
+            }
         }
         Ok(())
     }
