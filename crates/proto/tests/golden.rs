@@ -7,7 +7,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use brewline_proto::{catalogue, customer, inventory, money, order, payment};
+use brewline_proto::{catalogue, customer, fulfilment, inventory, money, order, payment};
 use prost::Message;
 use prost_types::Timestamp;
 
@@ -254,12 +254,60 @@ fn state_samples() -> Vec<Sample> {
     ]
 }
 
+fn ticket() -> fulfilment::v1::Ticket {
+    fulfilment::v1::Ticket {
+        ticket_id: "01939d2c-7a00-7000-8000-000000000009".to_owned(),
+        line: 1,
+        product_id: "v60-ethiopia".to_owned(),
+        product: "V60 Ethiopia".to_owned(),
+        quantity: 2,
+        station: fulfilment::v1::Station::Brew.into(),
+        method: "v60".to_owned(),
+    }
+}
+
+fn fulfilment_samples() -> Vec<Sample> {
+    use fulfilment::v1 as f;
+    let ticket_id = ticket().ticket_id;
+    macro_rules! event {
+        ($name:ident { $($field:ident: $value:expr),* }) => {{
+            let (order_id, store_id, _) = ids();
+            let event = f::$name { order_id, store_id, $($field: $value),* };
+            sample(concat!("brewline.fulfilment.v1.", stringify!($name)), &event)
+        }};
+    }
+    vec![
+        event!(TicketsOpened {
+            tickets: vec![ticket()]
+        }),
+        event!(PreparationStarted {
+            ticket_id: ticket_id.clone()
+        }),
+        event!(TicketStarted {
+            ticket_id: ticket_id.clone()
+        }),
+        event!(TicketDone {
+            ticket_id: ticket_id.clone(),
+            remaining: 1
+        }),
+        event!(PreparationCompleted {}),
+        event!(TicketsWithdrawn {
+            reason: f::WithdrawalReason::Customer.into(),
+            ticket_ids: vec![ticket_id]
+        }),
+        event!(WithdrawalRefused {
+            reason: "a barista has begun with the order".to_owned()
+        }),
+    ]
+}
+
 fn samples() -> Vec<Sample> {
     [
         order_samples(),
         stock_samples(),
         payment_samples(),
         state_samples(),
+        fulfilment_samples(),
     ]
     .into_iter()
     .flatten()

@@ -50,6 +50,20 @@ pub struct PreparationStarted {
     #[prost(string, tag = "3")]
     pub ticket_id: ::prost::alloc::string::String,
 }
+/// Somebody has begun with another ticket of an order that is being made already: the first one is told
+/// by PreparationStarted.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TicketStarted {
+    /// The order.
+    #[prost(string, tag = "1")]
+    pub order_id: ::prost::alloc::string::String,
+    /// The store.
+    #[prost(string, tag = "2")]
+    pub store_id: ::prost::alloc::string::String,
+    /// The ticket.
+    #[prost(string, tag = "3")]
+    pub ticket_id: ::prost::alloc::string::String,
+}
 /// One ticket is done.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct TicketDone {
@@ -169,5 +183,850 @@ impl WithdrawalReason {
             "WITHDRAWAL_REASON_PAYMENT_LOST" => Some(Self::PaymentLost),
             _ => None,
         }
+    }
+}
+/// A ticket and what became of it.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TicketState {
+    /// The ticket.
+    #[prost(message, optional, tag = "1")]
+    pub ticket: ::core::option::Option<Ticket>,
+    /// The order.
+    #[prost(string, tag = "2")]
+    pub order_id: ::prost::alloc::string::String,
+    /// The store.
+    #[prost(string, tag = "3")]
+    pub store_id: ::prost::alloc::string::String,
+    /// Where it stands.
+    #[prost(enumeration = "TicketStatus", tag = "4")]
+    pub status: i32,
+    /// When it was opened.
+    #[prost(message, optional, tag = "5")]
+    pub opened_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// When somebody began; absent when nobody has.
+    #[prost(message, optional, tag = "6")]
+    pub started_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// When it was done or withdrawn; absent while it is neither.
+    #[prost(message, optional, tag = "7")]
+    pub ended_at: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// One ticket on the wall.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WallItem {
+    /// The ticket.
+    #[prost(string, tag = "1")]
+    pub ticket_id: ::prost::alloc::string::String,
+    /// The order.
+    #[prost(string, tag = "2")]
+    pub order_id: ::prost::alloc::string::String,
+    /// The product's name.
+    #[prost(string, tag = "3")]
+    pub product: ::prost::alloc::string::String,
+    /// How many.
+    #[prost(int64, tag = "4")]
+    pub quantity: i64,
+    /// Where it is made.
+    #[prost(enumeration = "Station", tag = "5")]
+    pub station: i32,
+    /// How it is brewed; empty on a plate.
+    #[prost(string, tag = "6")]
+    pub method: ::prost::alloc::string::String,
+    /// Open or started.
+    #[prost(enumeration = "TicketStatus", tag = "7")]
+    pub status: i32,
+    /// How long it has been on the wall, in whole seconds.
+    #[prost(int64, tag = "8")]
+    pub age_seconds: i64,
+}
+/// What is to be made in a store.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Wall {
+    /// The store.
+    #[prost(string, tag = "1")]
+    pub store_id: ::prost::alloc::string::String,
+    /// How often this store's wall has changed: the same on every replica, it never goes back.
+    #[prost(int64, tag = "2")]
+    pub position: i64,
+    /// The oldest first; at most 500.
+    #[prost(message, repeated, tag = "3")]
+    pub items: ::prost::alloc::vec::Vec<WallItem>,
+    /// Whether there are more than these.
+    #[prost(bool, tag = "4")]
+    pub has_more: bool,
+}
+/// Asks to begin.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StartTicketRequest {
+    /// The ticket.
+    #[prost(string, tag = "1")]
+    pub ticket_id: ::prost::alloc::string::String,
+}
+/// It is begun.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StartTicketResponse {
+    /// The ticket as it is now.
+    #[prost(message, optional, tag = "1")]
+    pub ticket: ::core::option::Option<TicketState>,
+    /// The version of the order's fulfilment events that tells it.
+    #[prost(int64, tag = "2")]
+    pub version: i64,
+}
+/// Asks to finish.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FinishTicketRequest {
+    /// The ticket.
+    #[prost(string, tag = "1")]
+    pub ticket_id: ::prost::alloc::string::String,
+}
+/// It is done.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FinishTicketResponse {
+    /// The ticket as it is now.
+    #[prost(message, optional, tag = "1")]
+    pub ticket: ::core::option::Option<TicketState>,
+    /// The version of the order's fulfilment events that tells it.
+    #[prost(int64, tag = "2")]
+    pub version: i64,
+    /// How many of the order's tickets are still to be done.
+    #[prost(int32, tag = "3")]
+    pub remaining: i32,
+}
+/// Asks for a wall.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetWallRequest {
+    /// The store.
+    #[prost(string, tag = "1")]
+    pub store_id: ::prost::alloc::string::String,
+    /// What the answer must hold.
+    #[prost(message, repeated, tag = "2")]
+    pub tokens: ::prost::alloc::vec::Vec<super::super::order::v1::ConsistencyToken>,
+    /// How long to wait for it, in milliseconds.
+    #[prost(uint32, tag = "3")]
+    pub wait_ms: u32,
+}
+/// A wall.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetWallResponse {
+    /// The wall.
+    #[prost(message, optional, tag = "1")]
+    pub wall: ::core::option::Option<Wall>,
+}
+/// Asks to be kept up to date about a wall.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WatchWallRequest {
+    /// The store.
+    #[prost(string, tag = "1")]
+    pub store_id: ::prost::alloc::string::String,
+    /// The position the caller has: nothing is sent before the wall is at another one. Absent: begin with
+    /// the wall as it is.
+    #[prost(int64, optional, tag = "2")]
+    pub position: ::core::option::Option<i64>,
+}
+/// A wall that has changed.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct WatchWallResponse {
+    /// The wall.
+    #[prost(message, optional, tag = "1")]
+    pub wall: ::core::option::Option<Wall>,
+}
+/// Asks for an order's tickets.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListTicketsRequest {
+    /// The order.
+    #[prost(string, tag = "1")]
+    pub order_id: ::prost::alloc::string::String,
+}
+/// An order's tickets.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListTicketsResponse {
+    /// In the order of its lines; empty when it has none.
+    #[prost(message, repeated, tag = "1")]
+    pub tickets: ::prost::alloc::vec::Vec<TicketState>,
+}
+/// Where a ticket stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum TicketStatus {
+    /// Never written.
+    Unspecified = 0,
+    /// Nobody has begun.
+    Open = 1,
+    /// Somebody is at it.
+    Started = 2,
+    /// Made.
+    Done = 3,
+    /// Taken off the wall, never to be made.
+    Withdrawn = 4,
+}
+impl TicketStatus {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "TICKET_STATUS_UNSPECIFIED",
+            Self::Open => "TICKET_STATUS_OPEN",
+            Self::Started => "TICKET_STATUS_STARTED",
+            Self::Done => "TICKET_STATUS_DONE",
+            Self::Withdrawn => "TICKET_STATUS_WITHDRAWN",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "TICKET_STATUS_UNSPECIFIED" => Some(Self::Unspecified),
+            "TICKET_STATUS_OPEN" => Some(Self::Open),
+            "TICKET_STATUS_STARTED" => Some(Self::Started),
+            "TICKET_STATUS_DONE" => Some(Self::Done),
+            "TICKET_STATUS_WITHDRAWN" => Some(Self::Withdrawn),
+            _ => None,
+        }
+    }
+}
+/// Generated client implementations.
+pub mod fulfilment_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// What the baristas make.
+    #[derive(Debug, Clone)]
+    pub struct FulfilmentServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl FulfilmentServiceClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> FulfilmentServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> FulfilmentServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            FulfilmentServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Begins with a ticket. A repeat is answered like the first call as long as the ticket is started;
+        /// refused when it is done or withdrawn.
+        pub async fn start_ticket(
+            &mut self,
+            request: impl tonic::IntoRequest<super::StartTicketRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::StartTicketResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/brewline.fulfilment.v1.FulfilmentService/StartTicket",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "brewline.fulfilment.v1.FulfilmentService",
+                        "StartTicket",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Finishes a started ticket; the last one completes the order. A repeat is answered like the first.
+        pub async fn finish_ticket(
+            &mut self,
+            request: impl tonic::IntoRequest<super::FinishTicketRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::FinishTicketResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/brewline.fulfilment.v1.FulfilmentService/FinishTicket",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "brewline.fulfilment.v1.FulfilmentService",
+                        "FinishTicket",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// What is to be made in a store now; waits when told to.
+        pub async fn get_wall(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetWallRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetWallResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/brewline.fulfilment.v1.FulfilmentService/GetWall",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "brewline.fulfilment.v1.FulfilmentService",
+                        "GetWall",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// The same, whole, each time it has changed, at most five times a second.
+        pub async fn watch_wall(
+            &mut self,
+            request: impl tonic::IntoRequest<super::WatchWallRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::WatchWallResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/brewline.fulfilment.v1.FulfilmentService/WatchWall",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "brewline.fulfilment.v1.FulfilmentService",
+                        "WatchWall",
+                    ),
+                );
+            self.inner.server_streaming(req, path, codec).await
+        }
+        /// All tickets of an order, whatever became of them.
+        pub async fn list_tickets(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListTicketsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListTicketsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/brewline.fulfilment.v1.FulfilmentService/ListTickets",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "brewline.fulfilment.v1.FulfilmentService",
+                        "ListTickets",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod fulfilment_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with FulfilmentServiceServer.
+    #[async_trait]
+    pub trait FulfilmentService: std::marker::Send + std::marker::Sync + 'static {
+        /// Begins with a ticket. A repeat is answered like the first call as long as the ticket is started;
+        /// refused when it is done or withdrawn.
+        async fn start_ticket(
+            &self,
+            request: tonic::Request<super::StartTicketRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::StartTicketResponse>,
+            tonic::Status,
+        >;
+        /// Finishes a started ticket; the last one completes the order. A repeat is answered like the first.
+        async fn finish_ticket(
+            &self,
+            request: tonic::Request<super::FinishTicketRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::FinishTicketResponse>,
+            tonic::Status,
+        >;
+        /// What is to be made in a store now; waits when told to.
+        async fn get_wall(
+            &self,
+            request: tonic::Request<super::GetWallRequest>,
+        ) -> std::result::Result<tonic::Response<super::GetWallResponse>, tonic::Status>;
+        /// Server streaming response type for the WatchWall method.
+        type WatchWallStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::WatchWallResponse, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// The same, whole, each time it has changed, at most five times a second.
+        async fn watch_wall(
+            &self,
+            request: tonic::Request<super::WatchWallRequest>,
+        ) -> std::result::Result<tonic::Response<Self::WatchWallStream>, tonic::Status>;
+        /// All tickets of an order, whatever became of them.
+        async fn list_tickets(
+            &self,
+            request: tonic::Request<super::ListTicketsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListTicketsResponse>,
+            tonic::Status,
+        >;
+    }
+    /// What the baristas make.
+    #[derive(Debug)]
+    pub struct FulfilmentServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> FulfilmentServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for FulfilmentServiceServer<T>
+    where
+        T: FulfilmentService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/brewline.fulfilment.v1.FulfilmentService/StartTicket" => {
+                    #[allow(non_camel_case_types)]
+                    struct StartTicketSvc<T: FulfilmentService>(pub Arc<T>);
+                    impl<
+                        T: FulfilmentService,
+                    > tonic::server::UnaryService<super::StartTicketRequest>
+                    for StartTicketSvc<T> {
+                        type Response = super::StartTicketResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::StartTicketRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as FulfilmentService>::start_ticket(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = StartTicketSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/brewline.fulfilment.v1.FulfilmentService/FinishTicket" => {
+                    #[allow(non_camel_case_types)]
+                    struct FinishTicketSvc<T: FulfilmentService>(pub Arc<T>);
+                    impl<
+                        T: FulfilmentService,
+                    > tonic::server::UnaryService<super::FinishTicketRequest>
+                    for FinishTicketSvc<T> {
+                        type Response = super::FinishTicketResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::FinishTicketRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as FulfilmentService>::finish_ticket(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = FinishTicketSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/brewline.fulfilment.v1.FulfilmentService/GetWall" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetWallSvc<T: FulfilmentService>(pub Arc<T>);
+                    impl<
+                        T: FulfilmentService,
+                    > tonic::server::UnaryService<super::GetWallRequest>
+                    for GetWallSvc<T> {
+                        type Response = super::GetWallResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetWallRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as FulfilmentService>::get_wall(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetWallSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/brewline.fulfilment.v1.FulfilmentService/WatchWall" => {
+                    #[allow(non_camel_case_types)]
+                    struct WatchWallSvc<T: FulfilmentService>(pub Arc<T>);
+                    impl<
+                        T: FulfilmentService,
+                    > tonic::server::ServerStreamingService<super::WatchWallRequest>
+                    for WatchWallSvc<T> {
+                        type Response = super::WatchWallResponse;
+                        type ResponseStream = T::WatchWallStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::WatchWallRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as FulfilmentService>::watch_wall(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = WatchWallSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/brewline.fulfilment.v1.FulfilmentService/ListTickets" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListTicketsSvc<T: FulfilmentService>(pub Arc<T>);
+                    impl<
+                        T: FulfilmentService,
+                    > tonic::server::UnaryService<super::ListTicketsRequest>
+                    for ListTicketsSvc<T> {
+                        type Response = super::ListTicketsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListTicketsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as FulfilmentService>::list_tickets(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListTicketsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for FulfilmentServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "brewline.fulfilment.v1.FulfilmentService";
+    impl<T> tonic::server::NamedService for FulfilmentServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
     }
 }
