@@ -7,7 +7,9 @@ use brewline_failpoint::planted;
 use brewline_kernel::OrderId;
 use brewline_messaging::Delivery;
 use brewline_order_domain::checkout::{CheckoutEvent, ParkReason, Phase, begin};
-use brewline_order_domain::order::{OrderCommand, OrderEvent, Placement, Withdrawal, decide};
+use brewline_order_domain::order::{
+    OrderCommand, OrderEvent, OrderStatus, Placement, Withdrawal, decide,
+};
 
 use crate::broker::Service;
 use crate::consumer::Effect;
@@ -106,15 +108,21 @@ impl World {
             .and_then(|tables| tables.orders.get(&order).cloned());
         let command = OrderCommand::Cancel {
             reason: "changed my mind".to_owned(),
-            withdrawal: Withdrawal::AtOnce,
+            withdrawal: Withdrawal::AskBarista,
         };
         let events = decide(before.as_ref(), command, self.instant()).unwrap_or_default();
         if events.is_empty() {
             return;
         }
+        let asks = |event: &OrderEvent| matches!(event, OrderEvent::CancellationRequested { .. });
+        let asks = events.iter().any(asks);
         let mut draft = Draft::default();
         self.change(&mut draft, order, events, None);
-        self.react(&mut draft, order, &CheckoutEvent::Cancelled, None);
+        if asks {
+            self.ask_barista(order);
+        } else {
+            self.react(&mut draft, order, &CheckoutEvent::Cancelled, None);
+        }
         self.submit_draft(pid, draft, vec![order], After::Moved);
     }
 
@@ -131,7 +139,10 @@ impl World {
         let mut due = Vec::new();
         for (order, saga) in &store.tables.sagas {
             let reason = saga.state.parked.map(|parked| parked.reason);
-            let event = if operator && reason == Some(ParkReason::CaptureRefused) {
+            let stored = store.tables.orders.get(order);
+            let asking = stored.is_some_and(|order| order.status == OrderStatus::Cancelling);
+            let lost = reason == Some(ParkReason::CaptureRefused) && !asking;
+            let event = if operator && lost {
                 CheckoutEvent::OperatorCompensate
             } else if saga.due_at.is_none_or(|due| due > now) {
                 continue;

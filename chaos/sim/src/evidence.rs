@@ -54,6 +54,13 @@ impl World {
             slots_after: slots.collect(),
             log: Ok(self.log_records()),
             history: Some(Ok(History::of(&self.journal))),
+            tickets: None,
+            notified: None,
+            mailbox: None,
+            hooks: None,
+            boards: None,
+            erasures: None,
+            expected_dead_letters: BTreeSet::new(),
             healing_promised: true,
         }
     }
@@ -74,6 +81,8 @@ impl World {
                 body: digest(&delivery.payload),
                 slot: 0,
                 epoch: record.epoch,
+                happened: envelope.time,
+                fact: None,
             }
         });
         records.collect()
@@ -86,7 +95,7 @@ impl World {
             topic: service.topic().to_owned(),
             subject: row.envelope.subject.clone(),
             version: row.envelope.version,
-            body: digest(row.body.as_bytes()),
+            body: Some(digest(row.body.as_bytes())),
             slot: 0,
             position: row.position,
             age_seconds: i64::try_from(self.instant().since(row.envelope.time).as_secs())
@@ -112,6 +121,12 @@ impl World {
             .waiting
             .iter()
             .map(|(_, subject)| (consumer.to_owned(), subject.clone()));
+        let held = tables.held.iter();
+        let parked_records = held.flat_map(|((topic, subject), waiting)| {
+            let key = (consumer.to_owned(), topic.clone(), subject.clone());
+            let versions = waiting.iter().map(|delivery| delivery.envelope.version);
+            versions.map(move |version| (key.0.clone(), key.1.clone(), key.2.clone(), version))
+        });
         Messaging {
             outbox: outbox.collect(),
             slots: vec![slot(store)],
@@ -119,6 +134,8 @@ impl World {
             inbox: inbox.collect(),
             dead_letters: Vec::new(),
             parked: parked.collect::<BTreeSet<_>>(),
+            parked_records: parked_records.collect(),
+            personal: BTreeSet::new(),
         }
     }
 
@@ -138,7 +155,9 @@ impl World {
             .sagas
             .values()
             .all(|saga| closed(saga.state.phase));
-        stores && sagas && self.is_consumed()
+        let mut orders = order.tables.orders.values();
+        let answered = orders.all(|order| order.status != OrderStatus::Cancelling);
+        stores && sagas && answered && self.is_consumed()
     }
 
     fn is_consumed(&self) -> bool {

@@ -9,6 +9,7 @@
 //! come to its end. Then the checkers of `brewline-chaos` judge, the same as on live servers.
 //!
 //! - [`world`]: the clock and the queue; [`process`]: a replica and what can happen to it.
+//! - [`barista`]: the one who is asked before a sold order is cancelled.
 //! - [`store`] with its [`tables`], [`broker`], [`processor`]: what outlives processes.
 //! - [`relay`], [`consumer`] in its [`group`], [`checkout`] with its [`draft`], [`calls`], [`shelf`],
 //!   [`money`], and their [`transactions`]: the shells around the cores.
@@ -18,6 +19,7 @@
 //! One seed is one history, byte for byte: there is no other source of chance, no real time, no thread
 //! and no unordered map in here.
 
+pub mod barista;
 pub mod broker;
 pub mod calls;
 pub mod checkout;

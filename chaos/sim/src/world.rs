@@ -47,6 +47,8 @@ pub enum Event {
     Rebalance(Service),
     /// Somebody fills a shelf.
     Restock,
+    /// The barista looks at an order.
+    Barista(OrderId),
 }
 
 /// A record on its way from a relay to the broker.
@@ -238,6 +240,7 @@ impl World {
             Event::Start(pid) => self.start(pid),
             Event::Rebalance(service) => self.rebalance(service),
             Event::Restock => self.restock(),
+            Event::Barista(order) => self.barista(order),
         }
         true
     }

@@ -42,6 +42,12 @@ const PLACE_WORKERS: Variable = Variable {
            waits for the disk.",
 };
 
+const WATCHERS_MAX: Variable = Variable {
+    name: "BREWLINE_WATCHERS_MAX",
+    default: Some("1000"),
+    help: "Streams of one order's events at a time. 1000: each costs a look-up every half second.",
+};
+
 /// How this instance runs.
 #[derive(Debug)]
 pub struct Config {
@@ -61,6 +67,8 @@ pub struct Config {
     pub place: PlaceLimits,
     /// How checkouts run.
     pub checkout: checkout::Settings,
+    /// Streams of one order's events at a time.
+    pub watchers_max: usize,
 }
 
 /// The limits of placing orders.
@@ -84,6 +92,7 @@ pub fn read(env: &mut Environment) -> Option<Config> {
     let payment_url = env.read(&PAYMENT_URL);
     let place = PlaceLimits::read(env);
     let checkout = checkout::Settings::read(env);
+    let watchers_max = positive(env, &WATCHERS_MAX);
     Some(Config {
         grpc_listen: grpc_listen?,
         postgres: postgres?,
@@ -93,6 +102,7 @@ pub fn read(env: &mut Environment) -> Option<Config> {
         payment_url: payment_url?,
         place: place?,
         checkout: checkout?,
+        watchers_max: watchers_max?,
     })
 }
 

@@ -6,3 +6,4 @@ pub mod grpc;
 pub mod readiness;
 pub mod saga_operator;
 pub mod stock_consumer;
+pub mod tickets_consumer;

@@ -22,4 +22,14 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "housekeeping",
         sql: include_str!("../migrations/0004_housekeeping.sql"),
     },
+    Migration {
+        version: 5,
+        name: "operator",
+        sql: include_str!("../migrations/0005_operator.sql"),
+    },
+    Migration {
+        version: 6,
+        name: "erasure",
+        sql: include_str!("../migrations/0006_erasure.sql"),
+    },
 ];

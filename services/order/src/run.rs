@@ -10,14 +10,17 @@ use brewline_server::{Context, client, database, grpc};
 use tonic::service::Routes;
 
 use crate::app::checkout::{CallSender, DueSagas};
+use crate::app::hear_barista::HearBarista;
 use crate::app::place_order::PlaceOrders;
+use crate::app::watch_order::Watchers;
 use crate::config::Config;
 use crate::inbound::catalogue_consumer::CatalogueConsumer;
 use crate::inbound::customer_grpc::CustomerGrpc;
 use crate::inbound::grpc::OrderGrpc;
 use crate::inbound::saga_operator::SagaOperator;
 use crate::inbound::stock_consumer::StockConsumer;
-use crate::inbound::{catalogue_consumer, readiness, stock_consumer};
+use crate::inbound::tickets_consumer::TicketsConsumer;
+use crate::inbound::{catalogue_consumer, readiness, stock_consumer, tickets_consumer};
 use crate::outbound::payments_client::PaymentsClient;
 use crate::{MIGRATIONS, Parts, app};
 
@@ -40,6 +43,7 @@ pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
     );
     let monitor = Monitor::default();
     let stock = StockConsumer::new(parts.checkouts.clone());
+    let tickets = TicketsConsumer::new(HearBarista::new(&parts));
     Consumers::new(
         &context,
         &parts.pool,
@@ -49,12 +53,15 @@ pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
     )
     .with(catalogue_consumer::SPEC, CatalogueConsumer)
     .with(stock_consumer::SPEC, stock)
+    .with(tickets_consumer::SPEC, tickets)
     .await_assignment();
     readiness::watch(&context, &config.kafka, &parts.pool);
     start_checkouts(&context, &config, &parts)?;
     forget_keys(&context, &parts);
     let place = PlaceOrders::start(&context, parts.clone(), config.place);
-    let routes = routes(&parts, place, monitor);
+    erase_again(&context, &parts);
+    let watchers = Watchers::new(config.watchers_max, context.shutdown());
+    let routes = routes(&parts, place, monitor, watchers);
     grpc::serve(&context, config.grpc_listen, routes).await
 }
 
@@ -69,13 +76,26 @@ fn forget_keys(context: &Context, parts: &Parts) {
     });
 }
 
+/// Should this database have been restored, whom it knew to be erased is erased once more.
+fn erase_again(context: &Context, parts: &Parts) {
+    let parts = parts.clone();
+    context.spawn("erase-again", async move {
+        match app::customers::erase_again(&parts).await {
+            Ok(0) => {}
+            Ok(erased) => tracing::warn!(erased, "customers were erased once more"),
+            Err(error) => tracing::error!(%error, "the list of erasures was not applied"),
+        }
+        Ok(())
+    });
+}
+
 /// The gRPC services.
-fn routes(parts: &Parts, place: PlaceOrders, monitor: Monitor) -> Routes {
+fn routes(parts: &Parts, place: PlaceOrders, monitor: Monitor, watchers: Watchers) -> Routes {
     let pool = || parts.pool.clone();
-    let orders = OrderGrpc::new(parts.clone(), place, monitor.clone());
+    let orders = OrderGrpc::new(parts.clone(), place, monitor.clone(), watchers);
     Routes::new(OrderServiceServer::new(orders))
         .add_service(CustomerServiceServer::new(CustomerGrpc::new(parts.clone())))
-        .add_service(SagaServiceServer::new(SagaOperator::new(pool())))
+        .add_service(SagaServiceServer::new(SagaOperator::new(parts.clone())))
         .add_service(operator::service(pool(), monitor))
 }
 

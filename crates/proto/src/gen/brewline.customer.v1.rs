@@ -42,6 +42,9 @@ pub struct Customer {
     /// Counts its changes, from 1.
     #[prost(int64, tag = "6")]
     pub version: i64,
+    /// True in an answer that is given again after the customer was erased: nothing but the id is left.
+    #[prost(bool, tag = "7")]
+    pub erased: bool,
 }
 /// Asks to create a customer.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -91,6 +94,49 @@ pub struct GetCustomerResponse {
     /// The customer.
     #[prost(message, optional, tag = "1")]
     pub customer: ::core::option::Option<Customer>,
+}
+/// Asks to change a customer. What is absent stays as it is.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ChangeCustomerRequest {
+    /// The customer's id.
+    #[prost(string, tag = "1")]
+    pub customer_id: ::prost::alloc::string::String,
+    /// The name.
+    #[prost(string, optional, tag = "2")]
+    pub name: ::core::option::Option<::prost::alloc::string::String>,
+    /// The address for mails.
+    #[prost(string, optional, tag = "3")]
+    pub email: ::core::option::Option<::prost::alloc::string::String>,
+    /// The language, as BCP 47.
+    #[prost(string, optional, tag = "4")]
+    pub locale: ::core::option::Option<::prost::alloc::string::String>,
+    /// Whether boards may show the name.
+    #[prost(bool, optional, tag = "5")]
+    pub show_name: ::core::option::Option<bool>,
+    /// Only if the customer stands at this version; 0: at whatever version.
+    #[prost(int64, tag = "6")]
+    pub expected_version: i64,
+}
+/// The customer after it.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ChangeCustomerResponse {
+    /// The customer.
+    #[prost(message, optional, tag = "1")]
+    pub customer: ::core::option::Option<Customer>,
+}
+/// Asks to erase a customer's personal data.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct EraseCustomerRequest {
+    /// The customer's id.
+    #[prost(string, tag = "1")]
+    pub customer_id: ::prost::alloc::string::String,
+}
+/// The customer is erased.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct EraseCustomerResponse {
+    /// The version that says so, for who waits until others have erased it too.
+    #[prost(int64, tag = "1")]
+    pub version: i64,
 }
 /// Generated client implementations.
 pub mod customer_service_client {
@@ -244,6 +290,66 @@ pub mod customer_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// Changes what is given of a customer.
+        pub async fn change_customer(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ChangeCustomerRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ChangeCustomerResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/brewline.customer.v1.CustomerService/ChangeCustomer",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "brewline.customer.v1.CustomerService",
+                        "ChangeCustomer",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Erases a customer's personal data, for ever. A repeat is harmless.
+        pub async fn erase_customer(
+            &mut self,
+            request: impl tonic::IntoRequest<super::EraseCustomerRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::EraseCustomerResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/brewline.customer.v1.CustomerService/EraseCustomer",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "brewline.customer.v1.CustomerService",
+                        "EraseCustomer",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -273,6 +379,22 @@ pub mod customer_service_server {
             request: tonic::Request<super::GetCustomerRequest>,
         ) -> std::result::Result<
             tonic::Response<super::GetCustomerResponse>,
+            tonic::Status,
+        >;
+        /// Changes what is given of a customer.
+        async fn change_customer(
+            &self,
+            request: tonic::Request<super::ChangeCustomerRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ChangeCustomerResponse>,
+            tonic::Status,
+        >;
+        /// Erases a customer's personal data, for ever. A repeat is harmless.
+        async fn erase_customer(
+            &self,
+            request: tonic::Request<super::EraseCustomerRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::EraseCustomerResponse>,
             tonic::Status,
         >;
     }
@@ -429,6 +551,98 @@ pub mod customer_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = GetCustomerSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/brewline.customer.v1.CustomerService/ChangeCustomer" => {
+                    #[allow(non_camel_case_types)]
+                    struct ChangeCustomerSvc<T: CustomerService>(pub Arc<T>);
+                    impl<
+                        T: CustomerService,
+                    > tonic::server::UnaryService<super::ChangeCustomerRequest>
+                    for ChangeCustomerSvc<T> {
+                        type Response = super::ChangeCustomerResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ChangeCustomerRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as CustomerService>::change_customer(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ChangeCustomerSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/brewline.customer.v1.CustomerService/EraseCustomer" => {
+                    #[allow(non_camel_case_types)]
+                    struct EraseCustomerSvc<T: CustomerService>(pub Arc<T>);
+                    impl<
+                        T: CustomerService,
+                    > tonic::server::UnaryService<super::EraseCustomerRequest>
+                    for EraseCustomerSvc<T> {
+                        type Response = super::EraseCustomerResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::EraseCustomerRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as CustomerService>::erase_customer(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = EraseCustomerSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

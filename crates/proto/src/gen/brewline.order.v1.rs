@@ -405,6 +405,20 @@ pub struct CancelOrderResponse {
     #[prost(message, optional, tag = "1")]
     pub order: ::core::option::Option<Order>,
 }
+/// Asks to hand an order to its customer.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CollectOrderRequest {
+    /// The order.
+    #[prost(string, tag = "1")]
+    pub order_id: ::prost::alloc::string::String,
+}
+/// The order after it.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CollectOrderResponse {
+    /// The order: `collected`.
+    #[prost(message, optional, tag = "1")]
+    pub order: ::core::option::Option<Order>,
+}
 /// Asks for one order.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct GetOrderRequest {
@@ -462,6 +476,26 @@ pub struct ListOrdersResponse {
     /// Goes into `page_token` for the next page; empty at the end.
     #[prost(string, tag = "2")]
     pub next_page_token: ::prost::alloc::string::String,
+}
+/// Asks for an order's events as they come.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WatchOrderRequest {
+    /// The order.
+    #[prost(string, tag = "1")]
+    pub order_id: ::prost::alloc::string::String,
+    /// Only events of later versions; 0: all from the first on.
+    #[prost(int64, tag = "2")]
+    pub after_version: i64,
+}
+/// One event of an order.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct WatchOrderResponse {
+    /// The event's full name, such as `brewline.order.v1.OrderConfirmed`.
+    #[prost(string, tag = "1")]
+    pub event_type: ::prost::alloc::string::String,
+    /// The order as of this event's version; its money as it is now.
+    #[prost(message, optional, tag = "2")]
+    pub order: ::core::option::Option<Order>,
 }
 /// Where an order stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
@@ -750,6 +784,33 @@ pub mod order_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// Hands an order that is ready to its customer. A repeat is harmless.
+        pub async fn collect_order(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CollectOrderRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CollectOrderResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/brewline.order.v1.OrderService/CollectOrder",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("brewline.order.v1.OrderService", "CollectOrder"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
         /// One order; waits when told to.
         pub async fn get_order(
             &mut self,
@@ -800,6 +861,31 @@ pub mod order_service_client {
                 .insert(GrpcMethod::new("brewline.order.v1.OrderService", "ListOrders"));
             self.inner.unary(req, path, codec).await
         }
+        /// One order after each of its events, oldest first, as they come. Ends when the order is final.
+        pub async fn watch_order(
+            &mut self,
+            request: impl tonic::IntoRequest<super::WatchOrderRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::WatchOrderResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/brewline.order.v1.OrderService/WatchOrder",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("brewline.order.v1.OrderService", "WatchOrder"));
+            self.inner.server_streaming(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -831,6 +917,14 @@ pub mod order_service_server {
             tonic::Response<super::CancelOrderResponse>,
             tonic::Status,
         >;
+        /// Hands an order that is ready to its customer. A repeat is harmless.
+        async fn collect_order(
+            &self,
+            request: tonic::Request<super::CollectOrderRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CollectOrderResponse>,
+            tonic::Status,
+        >;
         /// One order; waits when told to.
         async fn get_order(
             &self,
@@ -847,6 +941,17 @@ pub mod order_service_server {
             tonic::Response<super::ListOrdersResponse>,
             tonic::Status,
         >;
+        /// Server streaming response type for the WatchOrder method.
+        type WatchOrderStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::WatchOrderResponse, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// One order after each of its events, oldest first, as they come. Ends when the order is final.
+        async fn watch_order(
+            &self,
+            request: tonic::Request<super::WatchOrderRequest>,
+        ) -> std::result::Result<tonic::Response<Self::WatchOrderStream>, tonic::Status>;
     }
     /// Orders.
     #[derive(Debug)]
@@ -1015,6 +1120,51 @@ pub mod order_service_server {
                     };
                     Box::pin(fut)
                 }
+                "/brewline.order.v1.OrderService/CollectOrder" => {
+                    #[allow(non_camel_case_types)]
+                    struct CollectOrderSvc<T: OrderService>(pub Arc<T>);
+                    impl<
+                        T: OrderService,
+                    > tonic::server::UnaryService<super::CollectOrderRequest>
+                    for CollectOrderSvc<T> {
+                        type Response = super::CollectOrderResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::CollectOrderRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as OrderService>::collect_order(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = CollectOrderSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
                 "/brewline.order.v1.OrderService/GetOrder" => {
                     #[allow(non_camel_case_types)]
                     struct GetOrderSvc<T: OrderService>(pub Arc<T>);
@@ -1101,6 +1251,52 @@ pub mod order_service_server {
                                 max_encoding_message_size,
                             );
                         let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/brewline.order.v1.OrderService/WatchOrder" => {
+                    #[allow(non_camel_case_types)]
+                    struct WatchOrderSvc<T: OrderService>(pub Arc<T>);
+                    impl<
+                        T: OrderService,
+                    > tonic::server::ServerStreamingService<super::WatchOrderRequest>
+                    for WatchOrderSvc<T> {
+                        type Response = super::WatchOrderResponse;
+                        type ResponseStream = T::WatchOrderStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::WatchOrderRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as OrderService>::watch_order(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = WatchOrderSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
                         Ok(res)
                     };
                     Box::pin(fut)

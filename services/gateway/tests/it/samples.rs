@@ -104,6 +104,7 @@ pub(crate) fn customer() -> Customer {
         locale: "pt-PT".to_owned(),
         show_name: true,
         version: 1,
+        erased: false,
     }
 }
 

@@ -8,6 +8,8 @@ use brewline_proto::catalogue::v1 as catalogue;
 use brewline_proto::customer::v1 as customer;
 use brewline_proto::inventory::v1 as inventory;
 use brewline_proto::order::v1 as order;
+use futures_util::StreamExt as _;
+use futures_util::stream::{self, BoxStream};
 use tonic::metadata::MetadataMap;
 use tonic::service::Routes;
 use tonic::{Request, Response, Status};
@@ -16,6 +18,8 @@ use tonic::{Request, Response, Status};
 #[derive(Clone)]
 enum Reply {
     Yes(Arc<dyn Any + Send + Sync>),
+    /// The messages of a stream; and whether it stays open after them.
+    Stream(Arc<dyn Any + Send + Sync>, bool),
     No(Status),
     Never,
 }
@@ -41,6 +45,16 @@ impl Stub {
     /// Answers calls of this name well.
     pub(crate) fn say<A: Send + Sync + 'static>(&self, name: &'static str, answer: A) {
         self.set(name, Reply::Yes(Arc::new(answer)));
+    }
+
+    /// Answers calls of this name with a stream of these messages, which then ends.
+    pub(crate) fn stream<A: Send + Sync + 'static>(&self, name: &'static str, answers: Vec<A>) {
+        self.set(name, Reply::Stream(Arc::new(answers), false));
+    }
+
+    /// The same, and the stream stays open.
+    pub(crate) fn stream_on<A: Send + Sync + 'static>(&self, name: &'static str, answers: Vec<A>) {
+        self.set(name, Reply::Stream(Arc::new(answers), true));
     }
 
     /// Refuses calls of this name.
@@ -100,15 +114,10 @@ impl Stub {
         Q: Send + Sync + 'static,
         A: Clone + 'static,
     {
-        let (metadata, _, message) = request.into_parts();
-        self.0.seen.lock().unwrap().push(Seen {
-            name,
-            metadata,
-            message: Arc::new(message),
-        });
-        let reply = self.0.script.lock().unwrap().get(name).cloned();
-        match reply {
-            None => Err(Status::unimplemented(format!("no script for {name}"))),
+        match self.note(name, request) {
+            None | Some(Reply::Stream(..)) => {
+                Err(Status::unimplemented(format!("no script for {name}")))
+            }
             Some(Reply::No(status)) => Err(status),
             Some(Reply::Never) => std::future::pending().await,
             Some(Reply::Yes(answer)) => {
@@ -116,10 +125,56 @@ impl Stub {
             }
         }
     }
+
+    async fn answer_stream<Q, A>(
+        &self,
+        name: &'static str,
+        request: Request<Q>,
+    ) -> Result<Response<Messages<A>>, Status>
+    where
+        Q: Send + Sync + 'static,
+        A: Clone + Send + 'static,
+    {
+        match self.note(name, request) {
+            None | Some(Reply::Yes(_)) => {
+                Err(Status::unimplemented(format!("no script for {name}")))
+            }
+            Some(Reply::No(status)) => Err(status),
+            Some(Reply::Never) => std::future::pending().await,
+            Some(Reply::Stream(answers, stays)) => {
+                let answers = answers.downcast_ref::<Vec<A>>().unwrap().clone();
+                let rest = stream::pending().take(if stays { usize::MAX } else { 0 });
+                Ok(Response::new(
+                    stream::iter(answers).map(Ok).chain(rest).boxed(),
+                ))
+            }
+        }
+    }
+
+    /// Notes a call, and looks up what it is answered with.
+    fn note<Q: Send + Sync + 'static>(
+        &self,
+        name: &'static str,
+        request: Request<Q>,
+    ) -> Option<Reply> {
+        let (metadata, _, message) = request.into_parts();
+        self.0.seen.lock().unwrap().push(Seen {
+            name,
+            metadata,
+            message: Arc::new(message),
+        });
+        self.0.script.lock().unwrap().get(name).cloned()
+    }
 }
 
+/// What a streaming call answers.
+type Messages<A> = BoxStream<'static, Result<A, Status>>;
+
 macro_rules! services {
-    ($($package:ident :: $server:ident :: $service:ident { $($call:ident: $q:ident => $a:ident;)* })*) => {$(
+    ($($package:ident :: $server:ident :: $service:ident {
+        $($call:ident: $q:ident => $a:ident;)*
+        $(stream $messages:ident $watch:ident: $wq:ident => $wa:ident;)*
+    })*) => {$(
         #[tonic::async_trait]
         impl $package::$server::$service for Stub {
             $(async fn $call(
@@ -127,6 +182,14 @@ macro_rules! services {
                 request: Request<$package::$q>,
             ) -> Result<Response<$package::$a>, Status> {
                 self.answer(stringify!($call), request).await
+            })*
+            $(type $messages = Messages<$package::$wa>;
+
+            async fn $watch(
+                &self,
+                request: Request<$package::$wq>,
+            ) -> Result<Response<Self::$messages>, Status> {
+                self.answer_stream(stringify!($watch), request).await
             })*
         }
     )*};
@@ -138,10 +201,14 @@ services! {
         cancel_order: CancelOrderRequest => CancelOrderResponse;
         get_order: GetOrderRequest => GetOrderResponse;
         list_orders: ListOrdersRequest => ListOrdersResponse;
+        collect_order: CollectOrderRequest => CollectOrderResponse;
+        stream WatchOrderStream watch_order: WatchOrderRequest => WatchOrderResponse;
     }
     customer::customer_service_server::CustomerService {
         create_customer: CreateCustomerRequest => CreateCustomerResponse;
         get_customer: GetCustomerRequest => GetCustomerResponse;
+        change_customer: ChangeCustomerRequest => ChangeCustomerResponse;
+        erase_customer: EraseCustomerRequest => EraseCustomerResponse;
     }
     catalogue::catalogue_service_server::CatalogueService {
         put_store: PutStoreRequest => PutStoreResponse;

@@ -1,5 +1,6 @@
 //! The aggregate: what an order is, what may be asked of it, what can happen to it.
 
+mod barista;
 mod decide;
 mod evolve;
 
@@ -7,6 +8,7 @@ use std::fmt;
 
 use brewline_kernel::{CustomerId, Money, OrderId, ProductId, StoreId, Timestamp};
 
+pub use self::barista::{BaristaNews, hear};
 pub use self::decide::decide;
 pub use self::evolve::{evolve, fold};
 

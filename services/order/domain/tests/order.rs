@@ -9,9 +9,9 @@
 
 use brewline_kernel::{Money, OrderId, Timestamp};
 use brewline_order_domain::order::{
-    CancellationReason, CancellationStatus, Line, Order, OrderCommand, OrderEvent, OrderRejection,
-    OrderStatus, Placement, ProductKind, Rejection, RejectionCode, Withdrawal, decide, evolve,
-    fold,
+    BaristaNews, CancellationReason, CancellationStatus, Line, Order, OrderCommand, OrderEvent,
+    OrderRejection, OrderStatus, Placement, ProductKind, Rejection, RejectionCode, Withdrawal,
+    decide, evolve, fold, hear,
 };
 use proptest::prelude::*;
 
@@ -228,6 +228,64 @@ fn a_granted_cancellation_keeps_the_reason_it_was_asked_for() {
 }
 
 #[test]
+fn what_the_barista_has_begun_is_not_cancelled_even_if_it_says_so() {
+    let begun = [
+        place(),
+        OrderCommand::Confirm,
+        cancel(Withdrawal::AskBarista),
+        OrderCommand::StartPreparation,
+    ];
+    let order = given(&begun).unwrap();
+    assert_eq!(
+        when(Some(&order), OrderCommand::GrantCancellation),
+        Err(OrderStatus::Cancelling)
+    );
+}
+
+#[test]
+fn nothing_is_handed_over_while_a_cancellation_is_being_decided() {
+    let made = [
+        place(),
+        OrderCommand::Confirm,
+        cancel(Withdrawal::AskBarista),
+        OrderCommand::StartPreparation,
+        OrderCommand::MarkReady,
+    ];
+    let order = given(&made).unwrap();
+    assert_eq!(
+        when(Some(&order), OrderCommand::Collect),
+        Err(OrderStatus::Cancelling)
+    );
+    let order = given(&[&made[..], &[refuse()]].concat()).unwrap();
+    assert_eq!(
+        when(Some(&order), OrderCommand::Collect),
+        Ok(vec!["OrderCollected"])
+    );
+}
+
+#[test]
+fn a_cancelled_order_hears_nothing_of_the_barista() {
+    let order = in_status(OrderStatus::Cancelled);
+    let reason = "begun".to_owned();
+    for news in [
+        BaristaNews::Started,
+        BaristaNews::Completed,
+        BaristaNews::Withdrawn,
+        BaristaNews::Refused { reason },
+    ] {
+        assert_eq!(hear(&order, news, at(9)), Ok(Vec::new()));
+    }
+}
+
+#[test]
+fn a_barista_that_contradicts_itself_is_not_believed() {
+    let confirmed = in_status(OrderStatus::Confirmed);
+    for news in [BaristaNews::Completed, BaristaNews::Withdrawn] {
+        assert!(hear(&confirmed, news, at(9)).is_err());
+    }
+}
+
+#[test]
 fn lost_payment_gives_up_what_is_sold_and_nothing_else() {
     for status in OrderStatus::ALL {
         let order = in_status(status);
@@ -284,6 +342,15 @@ proptest! {
         prop_assert!(count("OrderConfirmed") + count("OrderRejected") <= 1);
         prop_assert!(count("OrderCancelled") <= 1);
         prop_assert!(count("OrderRejected") + count("OrderCancelled") <= 1);
+        let answered = count("OrderCancellationRefused") + count("OrderCancelled");
+        let asked = count("OrderCancellationRequested");
+        let cancelling = order.as_ref().is_some_and(|o| o.status == OrderStatus::Cancelling);
+        prop_assert!(asked <= answered + usize::from(cancelling), "each request has one answer");
+        let by_customer = |event: &OrderEvent| matches!(event,
+            OrderEvent::Cancelled { reason: CancellationReason::Customer, .. });
+        if told.iter().any(by_customer) {
+            prop_assert_eq!(count("OrderPreparationStarted"), 0, "nothing begun is cancelled");
+        }
         if let Some(order) = order {
             prop_assert_eq!(usize::try_from(order.version).unwrap(), told.len());
             prop_assert_eq!(order.resumes_as.is_some(), order.status == OrderStatus::Cancelling);

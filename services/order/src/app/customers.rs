@@ -1,4 +1,7 @@
-//! Customers: created once per idempotency key, told to others as whole states.
+//! Customers: created once per idempotency key, changed, erased; told to others as whole states.
+
+mod change;
+mod erase;
 
 use brewline_kernel::{CustomerId, Envelope, IdempotencyKey, Timestamp, TraceParent};
 use brewline_messaging::NewEvent;
@@ -11,6 +14,8 @@ use crate::Parts;
 use crate::outbound::customer_store::{self, Customer};
 use crate::outbound::idempotency_store::{self as idempotency, Claim, Fingerprint, Makes, OwnKey};
 use crate::outbound::store::SOURCE;
+pub use change::{ChangeCustomer, change};
+pub use erase::{erase, erase_again};
 
 /// The topic of customers. Compacted.
 pub const TOPIC: &str = "brewline.customer.events.v1";
@@ -73,6 +78,15 @@ pub enum Error {
     /// There is no such customer.
     #[error("there is no such customer")]
     NotFound,
+    /// The customer's personal data was erased.
+    #[error("the customer was erased")]
+    Erased,
+    /// It is not at the version that the change was meant for.
+    #[error("the customer stands at version {stands_at}")]
+    VersionConflict {
+        /// Where it stands.
+        stands_at: i64,
+    },
     /// A stored answer cannot be read.
     #[error("a stored answer cannot be read: {0}")]
     Stored(#[from] prost::DecodeError),
@@ -122,8 +136,11 @@ pub async fn create(parts: &Parts, request: CreateCustomer) -> Result<Created, E
 /// When there is none, or the database fails.
 pub async fn get(parts: &Parts, customer_id: &CustomerId) -> Result<wire::Customer, Error> {
     let connection = parts.pool.get().await?;
-    let customer = customer_store::get(&connection, customer_id).await?;
-    customer.as_ref().map(on_wire).ok_or(Error::NotFound)
+    match customer_store::get(&connection, customer_id).await? {
+        None => Err(Error::NotFound),
+        Some(customer) if customer.erased => Err(Error::Erased),
+        Some(customer) => Ok(on_wire(&customer)),
+    }
 }
 
 async fn replay(
@@ -159,6 +176,7 @@ fn on_wire(customer: &Customer) -> wire::Customer {
         locale: customer.locale.clone(),
         show_name: customer.show_name,
         version: customer.version,
+        erased: customer.erased,
     }
 }
 
@@ -175,7 +193,7 @@ fn changed(
         email: customer.email.clone(),
         locale: customer.locale.clone(),
         show_name: customer.show_name,
-        erased: false,
+        erased: customer.erased,
     };
     NewEvent {
         topic: TOPIC,
@@ -218,6 +236,7 @@ impl CreateCustomer {
             locale: self.locale.clone(),
             show_name: self.show_name,
             version: 1,
+            erased: false,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Customers over gRPC: `brewline.customer.v1.CustomerService`.
 
-use brewline_kernel::{CustomerId, IdempotencyKey};
+use brewline_kernel::{CustomerId, IdempotencyKey, TraceParent};
 use brewline_proto::customer::v1 as wire;
 use prost::Message as _;
 use sha2::{Digest as _, Sha256};
@@ -9,7 +9,7 @@ use wire::customer_service_server::CustomerService;
 
 use super::grpc::{Faults, refuse, traceparent};
 use crate::Parts;
-use crate::app::customers::{self, CreateCustomer};
+use crate::app::customers::{self, ChangeCustomer, CreateCustomer};
 use crate::outbound::idempotency_store::Fingerprint;
 
 const NAME_CHARS_MAX: usize = 100;
@@ -41,10 +41,8 @@ impl CustomerService for CustomerGrpc {
         &self,
         request: Request<wire::CreateCustomerRequest>,
     ) -> Result<Response<wire::CreateCustomerResponse>, Status> {
-        let trace = request.metadata().get("traceparent");
-        let trace = trace.and_then(|value| traceparent(value.to_str().ok()?));
         let request = CreateCustomer {
-            traceparent: trace,
+            traceparent: trace_of(&request),
             ..create_customer(request.into_inner())?
         };
         let created = customers::create(&self.parts, request).await;
@@ -59,15 +57,74 @@ impl CustomerService for CustomerGrpc {
         &self,
         request: Request<wire::GetCustomerRequest>,
     ) -> Result<Response<wire::GetCustomerResponse>, Status> {
-        let mut faults = Faults::default();
-        let customer_id: Option<CustomerId> =
-            faults.parse("customerId", &request.into_inner().customer_id);
-        let customer_id = faults.finish(customer_id)?;
+        let customer_id = customer_id(&request.into_inner().customer_id)?;
         let customer = customers::get(&self.parts, &customer_id).await;
         Ok(Response::new(wire::GetCustomerResponse {
             customer: Some(customer.map_err(refuse::customer)?),
         }))
     }
+
+    async fn change_customer(
+        &self,
+        request: Request<wire::ChangeCustomerRequest>,
+    ) -> Result<Response<wire::ChangeCustomerResponse>, Status> {
+        let request = ChangeCustomer {
+            traceparent: trace_of(&request),
+            ..change_customer(request.into_inner())?
+        };
+        let changed = customers::change(&self.parts, request).await;
+        Ok(Response::new(wire::ChangeCustomerResponse {
+            customer: Some(changed.map_err(refuse::customer)?),
+        }))
+    }
+
+    async fn erase_customer(
+        &self,
+        request: Request<wire::EraseCustomerRequest>,
+    ) -> Result<Response<wire::EraseCustomerResponse>, Status> {
+        let trace = trace_of(&request);
+        let customer_id = customer_id(&request.into_inner().customer_id)?;
+        let version = customers::erase(&self.parts, &customer_id, trace).await;
+        Ok(Response::new(wire::EraseCustomerResponse {
+            version: version.map_err(refuse::customer)?,
+        }))
+    }
+}
+
+fn trace_of<M>(request: &Request<M>) -> Option<TraceParent> {
+    let trace = request.metadata().get("traceparent");
+    trace.and_then(|value| traceparent(value.to_str().ok()?))
+}
+
+fn customer_id(text: &str) -> Result<CustomerId, Status> {
+    let mut faults = Faults::default();
+    let customer_id = faults.parse("customerId", text);
+    faults.finish(customer_id)
+}
+
+fn change_customer(request: wire::ChangeCustomerRequest) -> Result<ChangeCustomer, Status> {
+    let mut faults = Faults::default();
+    let customer_id = faults.parse("customerId", &request.customer_id);
+    if let Some(name) = &request.name {
+        check_name(&mut faults, name);
+    }
+    if let Some(email) = &request.email {
+        check_email(&mut faults, email);
+    }
+    if let Some(locale) = &request.locale {
+        check_locale(&mut faults, locale);
+    }
+    let expected_version = request.expected_version;
+    let parsed = customer_id.map(|customer_id| ChangeCustomer {
+        customer_id,
+        name: request.name,
+        email: request.email,
+        locale: request.locale,
+        show_name: request.show_name,
+        expected_version: (expected_version != 0).then_some(expected_version),
+        traceparent: None,
+    });
+    faults.finish(parsed)
 }
 
 fn create_customer(request: wire::CreateCustomerRequest) -> Result<CreateCustomer, Status> {

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use brewline_messaging::Monitor;
 use brewline_proto::order::v1 as wire;
+use futures_util::StreamExt as _;
+use futures_util::stream::{self, BoxStream};
 use tonic::{Request, Response, Status};
 use wire::order_service_server::OrderService;
 
@@ -14,7 +16,8 @@ use super::catalogue_consumer;
 use crate::Parts;
 use crate::app::place_order::PlaceOrders;
 use crate::app::query_orders::{self, Until};
-use crate::app::{await_catalogue, cancel_order};
+use crate::app::watch_order::Watchers;
+use crate::app::{await_catalogue, cancel_order, collect_order};
 use crate::outbound::catalogue_store::{Held, Token};
 use crate::outbound::order_view;
 pub(super) use parse::{Faults, traceparent};
@@ -25,18 +28,25 @@ pub struct OrderGrpc {
     parts: Parts,
     place: PlaceOrders,
     monitor: Monitor,
+    watchers: Watchers,
 }
 
 // === impl OrderGrpc ===
 
 impl OrderGrpc {
-    /// Serves what `place` accepts and what `parts` hold.
+    /// Serves what `place` accepts and what `parts` hold, to `watchers` too.
     #[must_use]
-    pub const fn new(parts: Parts, place: PlaceOrders, monitor: Monitor) -> Self {
+    pub const fn new(
+        parts: Parts,
+        place: PlaceOrders,
+        monitor: Monitor,
+        watchers: Watchers,
+    ) -> Self {
         Self {
             parts,
             place,
             monitor,
+            watchers,
         }
     }
 
@@ -81,8 +91,38 @@ impl OrderService for OrderGrpc {
         // whose calls the timers pick up: nothing is lost either way.
         let order = cancel_order::cancel(&self.parts, order_id, &reason).await;
         Ok(Response::new(wire::CancelOrderResponse {
-            order: Some(order.map_err(refuse::cancel)?),
+            order: Some(order.map_err(|error| refuse::change(error, "not-cancellable"))?),
         }))
+    }
+
+    async fn collect_order(
+        &self,
+        request: Request<wire::CollectOrderRequest>,
+    ) -> Result<Response<wire::CollectOrderResponse>, Status> {
+        let order_id = parse::order_id(&request.into_inner().order_id)?;
+        let order = collect_order::collect(&self.parts, order_id).await;
+        Ok(Response::new(wire::CollectOrderResponse {
+            order: Some(order.map_err(|error| refuse::change(error, "not-collectable"))?),
+        }))
+    }
+
+    type WatchOrderStream = BoxStream<'static, Result<wire::WatchOrderResponse, Status>>;
+
+    async fn watch_order(
+        &self,
+        request: Request<wire::WatchOrderRequest>,
+    ) -> Result<Response<Self::WatchOrderStream>, Status> {
+        let request = request.into_inner();
+        let order_id = parse::order_id(&request.order_id)?;
+        let seen = request.after_version.max(0);
+        let watch = self.watchers.watch(&self.parts, order_id, seen).await;
+        let watch = watch.map_err(refuse::watch)?;
+        let watch = watch.ok_or_else(refuse::too_many_watchers)?;
+        let events = stream::try_unfold(watch, async |mut watch| {
+            let event = watch.next().await.map_err(refuse::watch)?;
+            Ok(event.map(|event| (event, watch)))
+        });
+        Ok(Response::new(events.boxed()))
     }
 
     async fn get_order(

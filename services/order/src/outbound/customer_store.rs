@@ -20,13 +20,21 @@ pub struct Customer {
     pub show_name: bool,
     /// Counts the changes, from 1.
     pub version: i64,
+    /// True once the personal data was erased: the other fields are empty then.
+    pub erased: bool,
 }
 
 const INSERT: &str = "insert into customer (customer_id, name, email, locale, show_name, version) \
     values ($1, $2, $3, $4, $5, $6) on conflict do nothing";
 
-const GET: &str = "select customer_id, name, email, locale, show_name, version from customer \
-    where customer_id = $1 and not erased";
+const GET: &str = "select customer_id, name, email, locale, show_name, version, erased from customer \
+    where customer_id = $1";
+
+const LOCK: &str = "select customer_id, name, email, locale, show_name, version, erased from customer \
+    where customer_id = $1 for update";
+
+const UPDATE: &str = "update customer set name = $2, email = $3, locale = $4, show_name = $5, \
+    version = $6, erased = $7, updated_at = now() where customer_id = $1";
 
 const KNOWN: &str = "select customer_id from customer where customer_id = any($1) and not erased";
 
@@ -51,7 +59,7 @@ pub async fn insert(tx: &Transaction<'_>, customer: &Customer) -> Result<bool, E
     Ok(inserted == 1)
 }
 
-/// One customer, unless there is none or it was erased.
+/// One customer, erased or not.
 ///
 /// # Errors
 /// When the statement fails.
@@ -61,6 +69,39 @@ pub async fn get(
 ) -> Result<Option<Customer>, Error> {
     let row = connection.query_opt(GET, &[&customer_id.as_str()]).await?;
     Ok(row.as_ref().and_then(customer))
+}
+
+/// The same, locked until the transaction ends.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn lock(
+    tx: &Transaction<'_>,
+    customer_id: &CustomerId,
+) -> Result<Option<Customer>, Error> {
+    let row = tx.query_opt(LOCK, &[&customer_id.as_str()]).await?;
+    Ok(row.as_ref().and_then(customer))
+}
+
+/// Writes a customer that is locked.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn update(tx: &Transaction<'_>, customer: &Customer) -> Result<(), Error> {
+    tx.execute(
+        UPDATE,
+        &[
+            &customer.customer_id.as_str(),
+            &customer.name,
+            &customer.email,
+            &customer.locale,
+            &customer.show_name,
+            &customer.version,
+            &customer.erased,
+        ],
+    )
+    .await?;
+    Ok(())
 }
 
 /// Those of `customer_ids` that may order.
@@ -84,5 +125,24 @@ fn customer(row: &Row) -> Option<Customer> {
         locale: row.get(3),
         show_name: row.get(4),
         version: row.get(5),
+        erased: row.get(6),
     })
+}
+
+// === impl Customer ===
+
+impl Customer {
+    /// Nothing but the id; its version is the caller's to say.
+    #[must_use]
+    pub const fn erased(customer_id: CustomerId) -> Self {
+        Self {
+            customer_id,
+            name: String::new(),
+            email: String::new(),
+            locale: String::new(),
+            show_name: false,
+            version: 0,
+            erased: true,
+        }
+    }
 }

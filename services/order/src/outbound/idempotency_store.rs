@@ -62,6 +62,8 @@ const FIND: &str = "select k.principal, k.key, k.fingerprint, k.order_id, k.answ
     cross join lateral (select * from idempotency_key k \
         where k.route = $1 and k.principal = asked.principal and k.key = asked.key) k";
 
+const REPLACE_ANSWERS: &str = "update idempotency_key set answer = $2 where customer_id = $1";
+
 // Before its order is final a key is never forgotten, however old it is.
 const FORGET: &str = "
     delete from idempotency_key where ctid = any (array(
@@ -69,7 +71,8 @@ const FORGET: &str = "
         where k.created_at < now() - $1::bigint * interval '1 microsecond'
           and (k.order_id is null or exists (
               select from orders o where o.order_id = k.order_id
-                and o.status in ('rejected', 'cancelled', 'collected')))
+                and o.status in ('rejected', 'cancelled', 'collected')
+                and not exists (select from saga s where s.saga_id = o.order_id and s.open)))
         limit $2
     ))";
 
@@ -157,6 +160,20 @@ pub async fn find(
         (own, taken)
     };
     Ok(rows.iter().map(taken).collect())
+}
+
+/// Puts another answer under every key that made this customer.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn replace_answers(
+    tx: &Transaction<'_>,
+    customer_id: &CustomerId,
+    answer: &[u8],
+) -> Result<(), Error> {
+    tx.execute(REPLACE_ANSWERS, &[&customer_id.as_str(), &answer])
+        .await?;
+    Ok(())
 }
 
 /// Forgets keys that were taken longer than `kept` ago and whose orders are final, at most

@@ -3,7 +3,7 @@
 //! Money's status is no part of the view: it is read from the saga's row along with it.
 
 use brewline_kernel::{CustomerId, OrderId, StoreId};
-use brewline_order_domain::order::{Order, OrderStatus, RejectionCode};
+use brewline_order_domain::order::{CancellationStatus, Order, OrderStatus, RejectionCode};
 use brewline_postgres::{Connection, Error, Instant, Row};
 use brewline_proto::order::v1 as wire;
 use uuid::Uuid;
@@ -63,6 +63,11 @@ const PAGE_OF_CUSTOMER: &str = select!(
 const BEHIND: &str = "select count(*) from unnest($1::uuid[], $2::bigint[]) asked(order_id, version) \
     where coalesce((select o.version from orders o where o.order_id = asked.order_id), 0) < asked.version";
 
+// Final: it has ended, and so has its checkout, which might yet give it up.
+const STANDING: &str = "select o.version, s.payment_status, \
+    o.status in ('rejected', 'cancelled', 'collected') and not coalesce(s.open, false) \
+    from orders o left join saga s on s.saga_id = o.order_id where o.order_id = $1";
+
 /// One order.
 ///
 /// # Errors
@@ -115,6 +120,35 @@ pub async fn page(
     Ok(rows.iter().map(read).collect())
 }
 
+/// How an order stands, without what it is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// The number of its events.
+    pub version: i64,
+    /// Where its money stands now.
+    pub payment: wire::PaymentStatus,
+    /// Whether it is final: nothing will happen to it any more.
+    pub is_final: bool,
+}
+
+/// How an order stands.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn standing(
+    connection: &Connection,
+    order_id: OrderId,
+) -> Result<Option<Standing>, Error> {
+    let row = connection
+        .query_opt(STANDING, &[&order_id.as_uuid()])
+        .await?;
+    Ok(row.map(|row| Standing {
+        version: row.get(0),
+        payment: payment_status(row.get(1)),
+        is_final: row.get(2),
+    }))
+}
+
 /// Whether the view holds at least these versions.
 ///
 /// # Errors
@@ -138,6 +172,13 @@ pub async fn holds(connection: &Connection, asked: &[(OrderId, i64)]) -> Result<
 /// An order right after it was accepted: no money has moved yet.
 #[must_use]
 pub fn as_placed(order: &Order) -> wire::Order {
+    as_of(order, wire::PaymentStatus::None)
+}
+
+/// An order as its events tell it, and its money.
+#[must_use]
+pub fn as_of(order: &Order, payment: wire::PaymentStatus) -> wire::Order {
+    let (rejected, cancelled) = (order.rejection.as_ref(), order.cancellation.as_ref());
     wire::Order {
         order_id: order.id.to_string(),
         store_id: order.store_id.to_string(),
@@ -145,12 +186,26 @@ pub fn as_placed(order: &Order) -> wire::Order {
         status: status(order.status).into(),
         lines: order.lines.iter().map(line).collect(),
         total: Some(amount(order.total)),
-        payment_status: wire::PaymentStatus::None.into(),
+        payment_status: payment.into(),
         version: order.version,
         placed_at: Some(instant(order.placed_at)),
         updated_at: Some(instant(order.updated_at)),
-        rejection: None,
-        cancellation: None,
+        rejection: rejected.map(|rejected| wire::Rejection {
+            code: rejection_code(rejected.code).into(),
+            detail: rejected.detail.clone(),
+        }),
+        cancellation: cancelled.map(|cancelled| wire::Cancellation {
+            status: cancellation_status(cancelled.status).into(),
+            reason: cancelled.reason.clone(),
+        }),
+    }
+}
+
+const fn cancellation_status(status: CancellationStatus) -> wire::CancellationStatus {
+    match status {
+        CancellationStatus::Requested => wire::CancellationStatus::Requested,
+        CancellationStatus::Granted => wire::CancellationStatus::Granted,
+        CancellationStatus::Refused => wire::CancellationStatus::Refused,
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use brewline_kernel::{Envelope, IdGenerator, OrderId, TraceParent};
 use brewline_messaging::Outbox;
 use brewline_order_domain::order::{self, Order, OrderEvent};
-use brewline_postgres::{self as postgres, Instant, Transaction};
+use brewline_postgres::{self as postgres, Connection, Instant, Transaction};
 use uuid::Uuid;
 
 use super::event_codec;
@@ -111,6 +111,24 @@ pub async fn load_as_placed(
     fold_rows(&rows)
 }
 
+/// One order's events, oldest first, each with the order after it.
+///
+/// # Errors
+/// When the database fails or an event cannot be read.
+pub async fn history(
+    connection: &Connection,
+    order_id: OrderId,
+) -> Result<Vec<(OrderEvent, Order)>, Error> {
+    let rows = connection.query(EVENTS, &[&uuids(&[order_id])]).await?;
+    let (mut history, mut order) = (Vec::with_capacity(rows.len()), None);
+    for row in &rows {
+        let (event, after) = next(order, row)?;
+        order = Some(after.clone());
+        history.push((event, after));
+    }
+    Ok(history)
+}
+
 fn uuids(order_ids: &[OrderId]) -> Vec<Uuid> {
     order_ids.iter().map(OrderId::as_uuid).collect()
 }
@@ -119,17 +137,24 @@ fn fold_rows(rows: &[postgres::Row]) -> Result<BTreeMap<OrderId, Order>, Error> 
     let mut orders = BTreeMap::new();
     for row in rows {
         let order_id = OrderId::new(row.get(0));
-        let corrupt = |detail: String| Error::Corrupt { order_id, detail };
-        let event = event_codec::decode(row.get(2), row.get(3), row.get::<_, Instant>(4).0)
-            .map_err(|error| corrupt(error.to_string()))?;
-        let order = order::evolve(orders.remove(&order_id), &event)
-            .ok_or_else(|| corrupt("its first event does not place it".to_owned()))?;
-        if order.version != row.get::<_, i64>(1) {
-            return Err(corrupt("its versions have a gap".to_owned()));
-        }
+        let (_, order) = next(orders.remove(&order_id), row)?;
         orders.insert(order_id, order);
     }
     Ok(orders)
+}
+
+/// The event in `row`, and the order after it.
+fn next(before: Option<Order>, row: &postgres::Row) -> Result<(OrderEvent, Order), Error> {
+    let order_id = OrderId::new(row.get(0));
+    let corrupt = |detail: String| Error::Corrupt { order_id, detail };
+    let event = event_codec::decode(row.get(2), row.get(3), row.get::<_, Instant>(4).0)
+        .map_err(|error| corrupt(error.to_string()))?;
+    let order = order::evolve(before, &event)
+        .ok_or_else(|| corrupt("its first event does not place it".to_owned()))?;
+    if order.version != row.get::<_, i64>(1) {
+        return Err(corrupt("its versions have a gap".to_owned()));
+    }
+    Ok((event, order))
 }
 
 // === impl Change ===

@@ -1,6 +1,6 @@
 //! Cancelling: what each status answers.
 
-use brewline_order_domain::checkout::{CheckoutEvent, Effect, Outcome};
+use brewline_order_domain::checkout::CheckoutEvent;
 use brewline_proto::order::v1 as wire;
 use tonic::Code;
 
@@ -27,27 +27,22 @@ async fn a_pending_order_is_cancelled_at_once_and_again() {
 }
 
 #[tokio::test]
-async fn a_confirmed_order_is_cancelled_and_its_checkout_unwinds() {
+async fn a_confirmed_order_waits_for_the_barista_and_its_checkout_goes_on() {
     let shop = Shop::open().await;
-    let order_id = shop.placed("k").await;
-    shop.happens(&order_id, CheckoutEvent::StockReserved).await;
-    let authorised = Outcome::Done(Effect::Authorised);
-    shop.happens(&order_id, CheckoutEvent::AuthoriseOutcome(authorised))
-        .await;
-    let confirmed = shop.get(&order_id).await.unwrap();
-    assert_eq!(confirmed.status, i32::from(wire::OrderStatus::Confirmed));
+    let order_id = shop.confirmed("k").await;
+    let cancelling = shop.cancel(&order_id).await.unwrap();
     assert_eq!(
-        confirmed.payment_status,
-        i32::from(wire::PaymentStatus::Authorised)
+        (cancelling.status(), cancelling.version),
+        (wire::OrderStatus::Cancelling, 3)
     );
-    let cancelled = shop.cancel(&order_id).await.unwrap();
+    let asked = cancelling.cancellation.as_ref().unwrap();
+    assert_eq!(asked.status(), wire::CancellationStatus::Requested);
+    assert_eq!(cancelling.payment_status(), wire::PaymentStatus::Authorised);
+    assert_eq!(shop.cancel(&order_id).await.unwrap(), cancelling);
     assert_eq!(
-        (cancelled.status, cancelled.version),
-        (wire::OrderStatus::Cancelled.into(), 3)
-    );
-    assert_eq!(
-        cancelled.payment_status,
-        i32::from(wire::PaymentStatus::Reversing)
+        shop.count("select count(*) from saga where state = 'completing'")
+            .await,
+        1
     );
 }
 

@@ -11,12 +11,14 @@ use brewline_order::outbound::payments_client::PaymentsClient;
 use brewline_order::outbound::saga_store::{self, Card, CardToken, LogLine, NewSaga, Summary};
 use brewline_order::outbound::store::{Cause, Change};
 use brewline_order_domain::order::{Line, OrderEvent, Placement, ProductKind};
+use brewline_proto::fulfilment::v1::{TicketsWithdrawn, WithdrawalReason};
 use brewline_server::Context;
 use brewline_test_support::{TestDatabase, eventually};
 use prost::Message as _;
 use tonic::transport::Channel;
 
 use crate::checkout_payments::Payments;
+use crate::shop::{hear_barista, of_barista};
 
 pub(crate) struct Desk {
     pub(crate) parts: Parts,
@@ -136,6 +138,18 @@ impl Desk {
     pub(crate) async fn cancel(&self, order_id: OrderId) {
         let cancelled = brewline_order::app::cancel_order::cancel(&self.parts, order_id, "why not");
         cancelled.await.unwrap();
+    }
+
+    /// The barista gives an order back that is to be cancelled.
+    pub(crate) async fn barista_withdraws(&self, order_id: OrderId) {
+        let id = order_id.to_string();
+        let body = TicketsWithdrawn {
+            order_id: id.clone(),
+            reason: WithdrawalReason::Customer.into(),
+            ..TicketsWithdrawn::default()
+        };
+        let withdrawn = of_barista("TicketsWithdrawn", &id, 2, &body);
+        hear_barista(&self.parts, &[withdrawn]).await.unwrap();
     }
 
     pub(crate) async fn saga(&self, order_id: OrderId) -> (Summary, Vec<LogLine>) {

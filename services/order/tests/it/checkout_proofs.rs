@@ -1,5 +1,5 @@
-//! The three proofs for the checkout, over a small model of inventory and payment that keeps their
-//! fences. No database: the same `react` and `decide` as in production.
+//! The three proofs for the checkout and the cancellation's handshake, over a small model of inventory,
+//! payment and barista that keeps their fences. No database: the same `react` and `decide` as in production.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -9,7 +9,8 @@ use brewline_order_domain::checkout::{
     CheckoutAction, CheckoutEvent, CheckoutState, Effect, Outcome, Phase, Policy, begin, react,
 };
 use brewline_order_domain::order::{
-    Order, OrderCommand, OrderStatus, Placement, Withdrawal, decide, evolve,
+    BaristaNews, Order, OrderCommand, OrderEvent, OrderStatus, Placement, Withdrawal, decide,
+    evolve, hear,
 };
 use brewline_saga::testing::{
     Rehearsal, failing_at_any_step_ends_whole, repeating_any_step_is_harmless,
@@ -37,8 +38,10 @@ const RETRY: Duration = Duration::from_secs(5);
 /// Something on its way, or a timer.
 #[derive(Clone, Debug, PartialEq)]
 enum Step {
-    /// An event of the order comes to inventory.
+    /// An event of the order comes to inventory and to the barista.
     Told(&'static str),
+    /// News of the barista come to the order.
+    Said(BaristaNews),
     /// A call comes to payment.
     Called(CheckoutAction),
     /// An answer or an event comes to the saga.
@@ -50,6 +53,12 @@ enum Step {
 #[derive(Clone, Debug)]
 enum Failure {
     CustomerCancels,
+    /// Somebody begins with the order, as soon as it is on the wall.
+    BaristaBegins,
+    /// Somebody has begun, and the order hears of it after its customer has asked to cancel.
+    StartIsOvertakenByCancel,
+    /// The customer asks to cancel, and somebody begins before the barista hears of it.
+    CancelIsOvertakenByStart,
     StockIsShort,
     CardIsDeclined,
     CaptureIsRefused,
@@ -72,6 +81,19 @@ enum Reservation {
     Returned,
 }
 
+/// The barista's wall for one order.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Wall {
+    /// Not on it; somebody will begin at once when it is.
+    Empty {
+        eager: bool,
+    },
+    Open,
+    Begun,
+    Refused,
+    Withdrawn,
+}
+
 /// The card processor's books for one order.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Payment {
@@ -91,6 +113,7 @@ struct Stage {
     now: Timestamp,
     messages: VecDeque<Step>,
     reservation: Reservation,
+    wall: Wall,
     stock_is_short: bool,
     card_is_declined: bool,
     authorise_is_slow: bool,
@@ -108,6 +131,7 @@ impl Stage {
             now,
             messages: VecDeque::new(),
             reservation: Reservation::None,
+            wall: Wall::Empty { eager: false },
             stock_is_short: false,
             card_is_declined: false,
             authorise_is_slow: false,
@@ -119,10 +143,64 @@ impl Stage {
 
     fn command(&mut self, command: OrderCommand) {
         let events = decide(self.order.as_ref(), command, self.now).expect("saga and order agree");
+        self.happens(events);
+    }
+
+    fn happens(&mut self, events: Vec<OrderEvent>) {
         for event in events {
             self.order = evolve(self.order.take(), &event);
             self.messages.push_back(Step::Told(event.name()));
         }
+    }
+
+    /// Repeated news contradicts what was heard since; the inbox would have kept it away.
+    fn said(&mut self, news: BaristaNews) {
+        let order = self.order.as_ref().expect("it was placed");
+        let events = hear(order, news, self.now).unwrap_or_default();
+        let over = events
+            .iter()
+            .any(|event| matches!(event, OrderEvent::Cancelled { .. }));
+        self.happens(events);
+        if over {
+            self.react(&CheckoutEvent::Cancelled);
+        }
+    }
+
+    fn barista(&mut self, name: &str) {
+        self.wall = match (self.wall, name) {
+            (Wall::Empty { eager: true }, "OrderConfirmed") => {
+                self.wall = Wall::Open;
+                return self.begin_to_make();
+            }
+            (Wall::Empty { eager: false }, "OrderConfirmed") => Wall::Open,
+            (Wall::Open, "OrderCancellationRequested") => {
+                self.says(BaristaNews::Withdrawn);
+                Wall::Withdrawn
+            }
+            (Wall::Begun, "OrderCancellationRequested") => {
+                let reason = "begun".to_owned();
+                self.says(BaristaNews::Refused { reason });
+                Wall::Refused
+            }
+            (Wall::Empty { .. } | Wall::Open, "OrderCancelled") => Wall::Withdrawn,
+            (wall, _) => wall,
+        };
+    }
+
+    fn begin_to_make(&mut self) {
+        match self.wall {
+            Wall::Empty { .. } => self.wall = Wall::Empty { eager: true },
+            Wall::Open => {
+                self.wall = Wall::Begun;
+                self.says(BaristaNews::Started);
+                self.says(BaristaNews::Completed);
+            }
+            Wall::Begun | Wall::Refused | Wall::Withdrawn => {}
+        }
+    }
+
+    fn says(&mut self, news: BaristaNews) {
+        self.messages.push_back(Step::Said(news));
     }
 
     fn status(&self) -> OrderStatus {
@@ -151,9 +229,20 @@ impl Stage {
 
     fn cancel(&mut self) {
         if matches!(self.status(), OrderStatus::Pending | OrderStatus::Confirmed) {
-            let (reason, withdrawal) = (String::new(), Withdrawal::AtOnce);
+            let (reason, withdrawal) = (String::new(), Withdrawal::AskBarista);
             self.command(OrderCommand::Cancel { reason, withdrawal });
-            self.react(&CheckoutEvent::Cancelled);
+            if self.status() == OrderStatus::Cancelled {
+                self.react(&CheckoutEvent::Cancelled);
+            }
+        }
+    }
+
+    /// Order and barista agree: neither is asked any more, and what is made is what was begun.
+    fn is_made_as_far_as_told(&self) -> bool {
+        match self.wall {
+            Wall::Open => self.status() == OrderStatus::Confirmed,
+            Wall::Begun | Wall::Refused => self.status() == OrderStatus::Ready,
+            Wall::Empty { .. } | Wall::Withdrawn => false,
         }
     }
 
@@ -223,7 +312,11 @@ impl Rehearsal for Stage {
             self.messages.remove(index);
         }
         match step {
-            Step::Told(name) => self.inventory(name),
+            Step::Told(name) => {
+                self.inventory(name);
+                self.barista(name);
+            }
+            Step::Said(news) => self.said(news.clone()),
             Step::Called(action) => self.pay(action),
             Step::Heard(event) => self.react(event),
             Step::Due(at) => self.due(*at),
@@ -233,6 +326,9 @@ impl Rehearsal for Stage {
     fn failures() -> Vec<Failure> {
         let mut failures = vec![
             Failure::CustomerCancels,
+            Failure::BaristaBegins,
+            Failure::StartIsOvertakenByCancel,
+            Failure::CancelIsOvertakenByStart,
             Failure::StockIsShort,
             Failure::CardIsDeclined,
             Failure::CaptureIsRefused,
@@ -247,6 +343,15 @@ impl Rehearsal for Stage {
     fn fail(&mut self, failure: &Failure) {
         match failure {
             Failure::CustomerCancels => self.cancel(),
+            Failure::BaristaBegins => self.begin_to_make(),
+            Failure::StartIsOvertakenByCancel => {
+                self.begin_to_make();
+                self.cancel();
+            }
+            Failure::CancelIsOvertakenByStart => {
+                self.cancel();
+                self.begin_to_make();
+            }
             Failure::StockIsShort => self.stock_is_short = true,
             Failure::CardIsDeclined => self.card_is_declined = true,
             Failure::AuthoriseIsOvertaken => self.authorise_is_slow = true,
@@ -259,7 +364,7 @@ impl Rehearsal for Stage {
                         | CheckoutEvent::CaptureOutcome(_)
                         | CheckoutEvent::ReverseOutcome(_)
                 ),
-                Step::Told(_) | Step::Due(_) => true,
+                Step::Told(_) | Step::Said(_) | Step::Due(_) => true,
             }),
             Failure::PaymentIsDown(seconds) => {
                 self.payment.down_until = self.now.plus(Duration::from_secs(*seconds));
@@ -282,7 +387,7 @@ impl Rehearsal for Stage {
         let held = self.payment.authorised == Some(true) && !self.payment.voided;
         let open = held && self.payment.captures == 0;
         let whole = match phase {
-            Phase::Completed => status == OrderStatus::Confirmed && reservation == Sold && net == 1,
+            Phase::Completed => self.is_made_as_far_as_told() && reservation == Sold && net == 1,
             Phase::Undone => {
                 matches!(status, OrderStatus::Rejected | OrderStatus::Cancelled)
                     && matches!(reservation, Rejected | Released | Returned)
@@ -294,7 +399,7 @@ impl Rehearsal for Stage {
         if whole && self.payment.captures <= 1 {
             return Ok(());
         }
-        Err(format!("torn: {:?}", self.payment))
+        Err(format!("torn: {:?}, {:?}", self.payment, self.wall))
     }
 }
 

@@ -98,10 +98,16 @@ async fn cancelling_a_sold_order_refunds_it() {
     desk.stock(order, "StockCommitted").await;
     desk.reaches(order, "completed").await;
     desk.cancel(order).await;
+    desk.barista_withdraws(order).await;
     desk.stock(order, "StockReturned").await;
     desk.reaches(order, "undone").await;
     assert_eq!(desk.payment_status(order).await, "refunded");
-    let told = ["OrderPlaced", "OrderConfirmed", "OrderCancelled"];
+    let told = [
+        "OrderPlaced",
+        "OrderConfirmed",
+        "OrderCancellationRequested",
+        "OrderCancelled",
+    ];
     assert_eq!(desk.told(order).await, told);
 }
 

@@ -40,5 +40,8 @@ async fn a_key_is_kept_while_its_order_is_not_final() {
     assert_eq!(shop.count(ORDERS_KEYS).await, 1);
     change(&shop, "update orders set status = 'rejected'").await;
     eight_days_later(&shop).await;
+    assert_eq!(shop.count(ORDERS_KEYS).await, 1, "its checkout is open");
+    change(&shop, "update saga set open = false").await;
+    eight_days_later(&shop).await;
     assert_eq!(shop.count(ORDERS_KEYS).await, 0);
 }

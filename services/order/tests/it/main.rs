@@ -6,6 +6,7 @@
     reason = "a test may panic"
 )]
 
+mod barista;
 mod cancel_order;
 mod catalogue;
 mod checkout_desk;
@@ -19,7 +20,9 @@ mod checkout_saga;
 mod customers;
 mod forget_keys;
 mod migrations;
+mod operate;
 mod place_order;
 mod query_orders;
 mod shop;
 mod store;
+mod watch_order;

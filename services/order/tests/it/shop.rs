@@ -1,22 +1,28 @@
 //! A shop with a database of its own: two stores, some products, one customer.
 
 use brewline_kernel::Envelope;
-use brewline_messaging::{Delivery, Handler as _, Monitor, Outbox};
+use brewline_messaging::{Delivery, Failure, Handler as _, Monitor, Outbox};
 use brewline_order::app::checkout::{self, Happening};
+use brewline_order::app::hear_barista::HearBarista;
 use brewline_order::app::place_order::PlaceOrders;
+use brewline_order::app::watch_order::Watchers;
 use brewline_order::config::PlaceLimits;
 use brewline_order::inbound::catalogue_consumer::{self, CatalogueConsumer};
 use brewline_order::inbound::customer_grpc::CustomerGrpc;
 use brewline_order::inbound::grpc::OrderGrpc;
+use brewline_order::inbound::tickets_consumer::{self, TicketsConsumer};
 use brewline_order::{MIGRATIONS, Parts};
-use brewline_order_domain::checkout::CheckoutEvent;
+use brewline_order_domain::checkout::{CheckoutEvent, Effect, Outcome};
 use brewline_postgres::Pool;
 use brewline_proto::catalogue::v1 as catalogue;
 use brewline_proto::customer::v1::customer_service_server::CustomerService as _;
-use brewline_proto::customer::v1::{CreateCustomerRequest, CreateCustomerResponse};
+use brewline_proto::customer::v1::{
+    CreateCustomerRequest, CreateCustomerResponse, Customer, GetCustomerRequest,
+};
 use brewline_proto::money::v1::Money;
 use brewline_proto::order::v1 as wire;
 use brewline_test_support::TestDatabase;
+use tokio_util::sync::CancellationToken;
 use tonic::{Code, Request, Status};
 use uuid::Uuid;
 use wire::order_service_server::OrderService as _;
@@ -76,7 +82,7 @@ impl Shop {
         let context = brewline_server::Context::new("order", "order-test");
         let place = PlaceOrders::start(&context, parts.clone(), limits);
         Self {
-            orders: OrderGrpc::new(parts.clone(), place, Monitor::default()),
+            orders: OrderGrpc::new(parts.clone(), place, Monitor::default(), watchers()),
             customers: CustomerGrpc::new(parts.clone()),
             database,
             parts,
@@ -108,7 +114,7 @@ impl Shop {
             &checkout::Settings::default(),
         );
         let place = PlaceOrders::start(&self.context, parts.clone(), PlaceLimits::default());
-        OrderGrpc::new(parts, place, Monitor::default())
+        OrderGrpc::new(parts, place, Monitor::default(), watchers())
     }
 
     pub(crate) async fn create(
@@ -117,6 +123,13 @@ impl Shop {
     ) -> Result<CreateCustomerResponse, Status> {
         let answer = self.customers.create_customer(Request::new(request)).await;
         answer.map(tonic::Response::into_inner)
+    }
+
+    pub(crate) async fn get_customer(&self, customer_id: &str) -> Customer {
+        let customer_id = customer_id.to_owned();
+        let request = Request::new(GetCustomerRequest { customer_id });
+        let answer = self.customers.get_customer(request).await.unwrap();
+        answer.into_inner().customer.unwrap()
     }
 
     pub(crate) async fn cancel(&self, order_id: &str) -> Result<wire::Order, Status> {
@@ -166,11 +179,55 @@ impl Shop {
         Ok(answer.into_inner().order.unwrap())
     }
 
+    /// Places an order under `key` and sells it: stock held, card authorised.
+    pub(crate) async fn confirmed(&self, key: &str) -> String {
+        let order_id = self.placed(key).await;
+        self.happens(&order_id, CheckoutEvent::StockReserved).await;
+        let authorised = Outcome::Done(Effect::Authorised);
+        self.happens(&order_id, CheckoutEvent::AuthoriseOutcome(authorised))
+            .await;
+        order_id
+    }
+
+    /// The barista tells something of an order.
+    pub(crate) async fn barista(&self, delivery: Delivery) -> Result<(), Failure> {
+        self.barista_all(&[delivery]).await
+    }
+
+    /// The barista tells several things, and they arrive together.
+    pub(crate) async fn barista_all(&self, deliveries: &[Delivery]) -> Result<(), Failure> {
+        hear_barista(&self.parts, deliveries).await
+    }
+
+    pub(crate) async fn collect(&self, order_id: &str) -> Result<wire::Order, Status> {
+        let request = wire::CollectOrderRequest {
+            order_id: order_id.to_owned(),
+        };
+        let answer = self.orders.collect_order(Request::new(request)).await?;
+        Ok(answer.into_inner().order.unwrap())
+    }
+
     /// One number from the database.
     pub(crate) async fn count(&self, sql: &'static str) -> i64 {
         let connection = self.parts.pool.get().await.unwrap();
         connection.query_one(sql, &[]).await.unwrap().get(0)
     }
+}
+
+/// Room for three who watch.
+fn watchers() -> Watchers {
+    Watchers::new(3, CancellationToken::new())
+}
+
+/// Events of the barista arrive, in one batch.
+pub(crate) async fn hear_barista(parts: &Parts, deliveries: &[Delivery]) -> Result<(), Failure> {
+    let consumer = TicketsConsumer::new(HearBarista::new(parts));
+    let mut connection = parts.pool.get().await.unwrap();
+    let tx = connection.transaction().await.unwrap();
+    let effect = consumer.handle(&tx, deliveries).await?;
+    tx.commit().await.unwrap();
+    consumer.committed(effect);
+    Ok(())
 }
 
 async fn happens_at(parts: &Parts, order_id: &str, event: CheckoutEvent) {
@@ -263,6 +320,25 @@ pub(crate) fn product_changed(
         version,
         &body,
     )
+}
+
+/// An event of the barista about an order.
+pub(crate) fn of_barista(
+    name: &str,
+    order_id: &str,
+    version: i64,
+    body: &impl prost::Message,
+) -> Delivery {
+    let delivery = delivery("", order_id, version, body);
+    Delivery {
+        topic: tickets_consumer::TOPIC.into(),
+        envelope: Envelope {
+            event_type: format!("brewline.fulfilment.v1.{name}"),
+            source: "brewline/barista".to_owned(),
+            ..delivery.envelope
+        },
+        ..delivery
+    }
 }
 
 fn delivery(name: &str, subject: &str, version: i64, body: &impl prost::Message) -> Delivery {

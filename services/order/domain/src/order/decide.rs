@@ -30,11 +30,7 @@ pub fn decide(
             })
         }
         OrderCommand::GrantCancellation => {
-            order.only_from(&[OrderStatus::Cancelling], "be cancelled", || {
-                let detail = order.cancellation_reason();
-                let reason = CancellationReason::Customer;
-                OrderEvent::Cancelled { reason, detail, at }
-            })
+            return order.grant(at);
         }
         OrderCommand::RefuseCancellation { reason } => {
             order.only_from(&[OrderStatus::Cancelling], "go on", || {
@@ -54,9 +50,7 @@ pub fn decide(
         OrderCommand::MarkReady => {
             return order.advance(OrderStatus::Ready, OrderEvent::Ready { at });
         }
-        OrderCommand::Collect => {
-            return order.advance(OrderStatus::Collected, OrderEvent::Collected { at });
-        }
+        OrderCommand::Collect => return order.collect(at),
     };
     event.map(|event| vec![event])
 }
@@ -107,9 +101,9 @@ impl OrderStatus {
         match self {
             Self::Preparing => Some(Self::Confirmed),
             Self::Ready => Some(Self::Preparing),
-            Self::Collected => Some(Self::Ready),
             Self::Pending
             | Self::Confirmed
+            | Self::Collected
             | Self::Rejected
             | Self::Cancelling
             | Self::Cancelled => None,
@@ -120,6 +114,29 @@ impl OrderStatus {
 // === impl Order ===
 
 impl Order {
+    /// What the barista has begun cannot be given back untouched: whoever says both contradicts itself,
+    /// and is not believed.
+    fn grant(&self, at: Timestamp) -> Result<Vec<OrderEvent>, OrderRejection> {
+        if self.resumes_as == Some(OrderStatus::Confirmed) {
+            let (reason, detail) = (CancellationReason::Customer, self.cancellation_reason());
+            return Ok(vec![OrderEvent::Cancelled { reason, detail, at }]);
+        }
+        Err(OrderRejection::NotAllowed {
+            status: self.status,
+            verb: "be cancelled",
+        })
+    }
+
+    /// Handed over at the counter, by who sees the status: never while a cancellation is being decided.
+    fn collect(&self, at: Timestamp) -> Result<Vec<OrderEvent>, OrderRejection> {
+        if self.status == OrderStatus::Collected {
+            return Ok(Vec::new());
+        }
+        let event = || OrderEvent::Collected { at };
+        let event = self.only_from(&[OrderStatus::Ready], "be collected", event);
+        event.map(|event| vec![event])
+    }
+
     fn cancellation_reason(&self) -> String {
         let reason = self.cancellation.as_ref().map(|asked| asked.reason.clone());
         reason.unwrap_or_default()
@@ -153,10 +170,9 @@ impl Order {
         if to.predecessor() == Some(stands) {
             return Ok(vec![event]);
         }
-        let verb = "become what the barista says";
         Err(OrderRejection::NotAllowed {
             status: self.status,
-            verb,
+            verb: "become what the barista says",
         })
     }
 }

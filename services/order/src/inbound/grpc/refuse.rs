@@ -6,7 +6,7 @@ use brewline_server::status;
 use tonic::{Code, Status};
 
 use crate::app::place_order::Refusal;
-use crate::app::{cancel_order, customers, query_orders};
+use crate::app::{change_order, customers, query_orders};
 
 pub(in crate::inbound) fn place(refusal: Refusal) -> Status {
     let (reason, detail) = (refusal.reason(), refusal.to_string());
@@ -24,17 +24,26 @@ pub(in crate::inbound) fn place(refusal: Refusal) -> Status {
     status::rejection(code, reason, detail)
 }
 
-pub(in crate::inbound) fn cancel(error: cancel_order::Error) -> Status {
+/// `reason` names the "no" of the order's status.
+pub(in crate::inbound) fn change(error: change_order::Error, reason: &'static str) -> Status {
     match error {
-        cancel_order::Error::NotFound => unknown_order(),
-        cancel_order::Error::NotAllowed(_) => status::rejection(
-            Code::FailedPrecondition,
-            "not-cancellable",
-            error.to_string(),
-        ),
-        cancel_order::Error::Database(error) => database(&error),
-        cancel_order::Error::Stored(detail) => internal(&detail),
+        change_order::Error::NotFound => unknown_order(),
+        change_order::Error::NotAllowed(rejection) => {
+            status::rejection(Code::FailedPrecondition, reason, rejection.to_string())
+        }
+        change_order::Error::Database(error) => database(&error),
+        change_order::Error::Stored(detail) => internal(&detail),
     }
+}
+
+/// Who only watches asks for nothing that a status could refuse.
+pub(in crate::inbound) fn watch(error: change_order::Error) -> Status {
+    change(error, "not-watchable")
+}
+
+pub(in crate::inbound) fn too_many_watchers() -> Status {
+    let detail = "too many watch orders here at the moment";
+    status::busy("overloaded", detail, status::COME_AGAIN)
 }
 
 pub(in crate::inbound) fn query(error: query_orders::Error) -> Status {
@@ -64,6 +73,10 @@ pub(in crate::inbound) fn customer(error: customers::Error) -> Status {
             status::rejection(Code::AlreadyExists, "customer-exists", detail)
         }
         customers::Error::NotFound => status::rejection(Code::NotFound, "unknown-customer", detail),
+        customers::Error::Erased => status::rejection(Code::NotFound, "customer-erased", detail),
+        customers::Error::VersionConflict { .. } => {
+            status::rejection(Code::FailedPrecondition, "version-conflict", detail)
+        }
     }
 }
 
