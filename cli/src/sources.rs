@@ -17,8 +17,10 @@ pub struct Scope<'a> {
     pub since: Timestamp,
     /// What clients wrote down.
     pub journal: Option<&'a Path>,
-    /// A parked saga is a failure.
+    /// A parked saga and an unexpected dead letter are failures.
     pub healing_promised: bool,
+    /// Events that are to be dead letters.
+    pub expected_dead_letters: std::collections::BTreeSet<uuid::Uuid>,
 }
 
 /// The evidence of the stack behind `endpoints`.
@@ -27,7 +29,9 @@ pub struct Scope<'a> {
 /// When an address is missing.
 pub fn of(endpoints: &Endpoints, scope: &Scope<'_>) -> anyhow::Result<Sources> {
     let mut databases = std::collections::BTreeMap::new();
-    for service in DATABASES {
+    // An older stack lacks the younger services.
+    let named = |service: &&str| endpoints.evidence.postgres.contains_key(*service);
+    for service in DATABASES.into_iter().filter(named) {
         databases.insert(service, database(endpoints, service)?);
     }
     Ok(Sources {
@@ -37,6 +41,7 @@ pub fn of(endpoints: &Endpoints, scope: &Scope<'_>) -> anyhow::Result<Sources> {
         journal: scope.journal.map(Path::to_owned),
         since: scope.since,
         healing_promised: scope.healing_promised,
+        expected_dead_letters: scope.expected_dead_letters.clone(),
     })
 }
 

@@ -7,25 +7,28 @@ use brewline_postgres::{Connection, Error, Pool};
 use uuid::Uuid;
 
 use super::log::{self, Log};
-use super::{Evidence, LogRecord, Messaging, Movement, Orders, StockBooks, born_ms};
-use super::{messaging, orders, payments, processor};
+use super::{Evidence, LogRecord, Messaging, Movement, Notified, Orders, StockBooks, born_ms};
+use super::{barista, erasure, messaging, notified, orders, outside, payments, processor};
 use crate::history::History;
 
 /// Where the evidence is.
 #[derive(Debug)]
 pub struct Sources {
-    /// A connection pool a service: `order`, `inventory`, `payment`.
+    /// A connection pool a service that has a database.
     pub databases: BTreeMap<&'static str, Pool>,
     /// The broker, as a user that may read every topic.
     pub kafka: brewline_kafka::Config,
-    /// The card processor, `http://host:port`.
+    /// The card processor, `http://host:port`; the mailbox and the webhook receiver are behind the
+    /// same address.
     pub processor: String,
     /// Where clients wrote down what they asked for and were told.
     pub journal: Option<PathBuf>,
     /// Orders placed before this instant are left out.
     pub since: Timestamp,
-    /// Whether healing was promised: a parked saga is then a failure.
+    /// Whether healing was promised: a parked saga and an unexpected dead letter are then failures.
     pub healing_promised: bool,
+    /// Events that are to be dead letters.
+    pub expected_dead_letters: BTreeSet<Uuid>,
 }
 
 /// Outbox rows are kept for 7 days; what is older cannot be compared with the log any more.
@@ -73,8 +76,14 @@ impl EvidenceReader {
             payments::postings(db, a_bit_before).await
         })
         .await;
-        let processor = ledger(&sources.processor).await;
-        let (messaging, log) = self.messages(&sources, since, a_bit_before).await;
+        let processor = ledger(&sources).await;
+        let keepers = keepers(&sources).await;
+        let tables = tables(&sources, &keepers, a_bit_before).await;
+        // What follows from an event is read after the inbox that says that the event was applied.
+        let tickets = tickets(&sources, &keepers, a_bit_before).await;
+        let (notified, mailbox, hooks) = told(&sources, &keepers, a_bit_before).await;
+        let erasures = erasures(&sources).await;
+        let (messaging, log) = self.messages(&sources, since, tables).await;
         let after = read(&sources, "order", async |db| orders::marks(db, since).await).await;
         // The journal is read after the tables: a request is written down before it is sent, so the
         // journal then knows of every order in them.
@@ -82,7 +91,7 @@ impl EvidenceReader {
             History::read(path).map_err(|error| format!("journal {}: {error}", path.display()))
         });
         let mut slots_after = BTreeMap::new();
-        for service in sources.databases.keys().copied() {
+        for service in keepers {
             slots_after.insert(service, read(&sources, service, messaging::slots).await);
         }
         Evidence {
@@ -99,6 +108,13 @@ impl EvidenceReader {
             slots_after,
             log,
             history,
+            tickets,
+            notified,
+            mailbox,
+            hooks,
+            boards: None,
+            erasures,
+            expected_dead_letters: sources.expected_dead_letters,
             healing_promised: sources.healing_promised,
         }
     }
@@ -122,16 +138,8 @@ impl EvidenceReader {
         &mut self,
         sources: &Sources,
         since: Timestamp,
-        changed_since: Timestamp,
+        mut tables: Tables,
     ) -> (Tables, Result<Vec<LogRecord>, String>) {
-        let mut tables = BTreeMap::new();
-        for service in sources.databases.keys().copied() {
-            let found = read(sources, service, async |db| {
-                Messaging::read(db, changed_since).await
-            })
-            .await;
-            tables.insert(service, found);
-        }
         let log = self.log.read_on(&sources.kafka).await.map(<[_]>::to_vec);
         if let Ok(log) = &log {
             second_look(sources, since, &mut tables, log).await;
@@ -141,6 +149,128 @@ impl EvidenceReader {
 }
 
 type Tables = BTreeMap<&'static str, Result<Messaging, String>>;
+
+/// The services that keep message tables. Of an older stack some are not there yet, and one folds the
+/// log without any; a database that does not answer counts as one that keeps them.
+async fn keepers(sources: &Sources) -> Vec<&'static str> {
+    let mut keepers = Vec::new();
+    for service in sources.databases.keys().copied() {
+        if has(sources, service, "consumer_position").await != Ok(false) {
+            keepers.push(service);
+        }
+    }
+    keepers
+}
+
+/// Whether a service's database has this table.
+async fn has(sources: &Sources, service: &str, table: &str) -> Result<bool, String> {
+    read(sources, service, async |db| {
+        let sql = "select to_regclass($1::text) is not null";
+        Ok(db.query_one(sql, &[&table]).await?.get(0))
+    })
+    .await
+}
+
+async fn tables(sources: &Sources, keepers: &[&'static str], changed_since: Timestamp) -> Tables {
+    let mut tables = Tables::new();
+    for service in keepers {
+        let found = read(sources, service, async |db| {
+            Messaging::read(db, changed_since).await
+        })
+        .await;
+        tables.insert(service, found);
+    }
+    tables
+}
+
+async fn tickets(
+    sources: &Sources,
+    keepers: &[&'static str],
+    since: Timestamp,
+) -> Option<Result<barista::Tickets, String>> {
+    if !keepers.contains(&"barista") {
+        return None;
+    }
+    Some(
+        read(sources, "barista", async |db| {
+            barista::tickets(db, since).await
+        })
+        .await,
+    )
+}
+
+type Read<T> = Option<Result<T, String>>;
+
+/// The mailbox is read after the table, so that it holds whatever the table calls sent; deliveries
+/// that came into being between are looked up once more.
+async fn told(
+    sources: &Sources,
+    keepers: &[&'static str],
+    since: Timestamp,
+) -> (
+    Read<Notified>,
+    Read<Vec<super::Mail>>,
+    Read<Vec<super::HookCall>>,
+) {
+    if !keepers.contains(&"notification") {
+        return (None, None, None);
+    }
+    let mut notified = read(sources, "notification", async |db| {
+        Notified::read(db, since).await
+    })
+    .await;
+    let mailbox = kept(sources, "/mailbox")
+        .await
+        .and_then(|text| outside::mails(&text));
+    if let (Ok(notified), Ok(mailbox)) = (&mut notified, &mailbox) {
+        let known: HashSet<String> = notified
+            .deliveries
+            .iter()
+            .map(|d| d.id.to_string())
+            .collect();
+        let unknown = mailbox
+            .iter()
+            .filter(|mail| !known.contains(&mail.message_id));
+        let unknown: Vec<Uuid> = unknown
+            .filter_map(|mail| mail.message_id.parse().ok())
+            .collect();
+        let late = read(sources, "notification", async |db| {
+            notified::deliveries_of(db, &unknown).await
+        })
+        .await;
+        notified.deliveries.extend(late.unwrap_or_default());
+    }
+    let hooks = hooks(sources, notified.as_ref().ok()).await;
+    (Some(notified), Some(mailbox), Some(hooks))
+}
+
+/// The calls of every receiver that an endpoint names.
+async fn hooks(
+    sources: &Sources,
+    notified: Option<&Notified>,
+) -> Result<Vec<super::HookCall>, String> {
+    let urls = notified
+        .iter()
+        .flat_map(|notified| notified.endpoints.values());
+    let names: BTreeSet<&str> = urls
+        .filter_map(|url| url.rsplit_once("/hook/"))
+        .map(|(_, name)| name)
+        .collect();
+    let mut calls = Vec::new();
+    for name in names {
+        let text = kept(sources, &format!("/hook/{name}")).await?;
+        calls.extend(outside::calls(name, &text)?);
+    }
+    Ok(calls)
+}
+
+async fn erasures(sources: &Sources) -> Read<erasure::Erasures> {
+    match has(sources, "order", "erasure").await {
+        Ok(false) => None,
+        Ok(true) => Some(read(sources, "order", async |db| erasure::read(db).await).await),
+        Err(why) => Some(Err(why)),
+    }
+}
 
 /// `since`, but not before what is still kept.
 fn capped(since: Timestamp, now: Timestamp) -> Timestamp {
@@ -207,16 +337,20 @@ async fn second_look(sources: &Sources, since: Timestamp, tables: &mut Tables, l
     }
 }
 
-async fn ledger(processor: &str) -> Result<Vec<super::LedgerEntry>, String> {
+async fn ledger(sources: &Sources) -> Result<Vec<super::LedgerEntry>, String> {
+    processor::parse(&kept(sources, "/ledger").await?)
+}
+
+/// What the outside world wrote down.
+async fn kept(sources: &Sources, path: &str) -> Result<String, String> {
     let timeout = Duration::from_secs(60);
-    let mut client = crate::workload::Client::new(processor, timeout);
-    let answer = client
-        .send(hyper::Method::GET, "/ledger", None, String::new())
-        .await;
-    let answer = answer.map_err(|error| format!("card processor: {error}"))?;
+    let mut client = crate::workload::Client::new(&sources.processor, timeout);
+    let answer = client.send(hyper::Method::GET, path, None, String::new());
+    let answer = answer
+        .await
+        .map_err(|error| format!("sandbox{path}: {error}"))?;
     if !answer.status.is_success() {
-        return Err(format!("card processor: {}", answer.status));
+        return Err(format!("sandbox{path}: {}", answer.status));
     }
-    let text = std::str::from_utf8(&answer.body).map_err(|error| format!("ledger: {error}"))?;
-    processor::parse(text)
+    String::from_utf8(answer.body.into()).map_err(|error| format!("sandbox{path}: {error}"))
 }

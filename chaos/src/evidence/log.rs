@@ -1,9 +1,12 @@
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-use brewline_kafka::{Config, Reader, Received, TopicPartition, Until};
+use brewline_kafka::{Admin, Config, Reader, Received, TopicPartition, Until};
 use brewline_kernel::Timestamp;
 use uuid::Uuid;
+
+use super::Fact;
 
 /// One record of an event topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +19,8 @@ pub struct LogRecord {
     pub offset: i64,
     /// When it was appended.
     pub at: Timestamp,
+    /// When the event happened.
+    pub happened: Timestamp,
     /// The event's id.
     pub id: Uuid,
     /// The event's type, without its package.
@@ -30,18 +35,36 @@ pub struct LogRecord {
     pub slot: i16,
     /// The epoch of the relay that sent it.
     pub epoch: i64,
+    /// What it says, where a checker has to know it.
+    pub fact: Option<Arc<Fact>>,
 }
 
 /// Every topic that holds events, with the service that alone writes it.
 #[must_use]
-pub const fn topics() -> [(&'static str, &'static str); 5] {
+pub const fn topics() -> [(&'static str, &'static str); 7] {
     [
         ("brewline.order.events.v1", "order"),
         ("brewline.customer.events.v1", "order"),
         ("brewline.payment.events.v1", "payment"),
         ("brewline.inventory.events.v1", "inventory"),
         ("brewline.catalogue.events.v1", "inventory"),
+        ("brewline.fulfilment.events.v1", "barista"),
+        ("brewline.notification.events.v1", "notification"),
     ]
+}
+
+/// Those that the log of `config` has: an older stack lacks the younger ones.
+///
+/// # Errors
+/// When the broker does not answer.
+pub async fn topics_there(
+    config: &Config,
+) -> Result<Vec<(&'static str, &'static str)>, brewline_kafka::Error> {
+    let there = Admin::new(config)?.topics().await?;
+    let known = topics().into_iter();
+    Ok(known
+        .filter(|(topic, _)| there.contains_key(*topic))
+        .collect())
 }
 
 /// How long reading the topics may take.
@@ -75,7 +98,10 @@ impl Log {
 type Fresh = (Vec<LogRecord>, BTreeMap<TopicPartition, i64>);
 
 async fn fresh(config: &Config, from: BTreeMap<TopicPartition, i64>) -> Result<Fresh, String> {
-    let names = topics().map(|(topic, _)| topic);
+    let there = topics_there(config)
+        .await
+        .map_err(|error| error.to_string())?;
+    let names: Vec<&str> = there.iter().map(|(topic, _)| *topic).collect();
     let mut reader = Reader::open(config, &names, from, Until::End)
         .await
         .map_err(|error| error.to_string())?;
@@ -106,6 +132,11 @@ fn decode(received: &Received) -> Result<Option<LogRecord>, String> {
             .map_err(|error| format!("header {name}: {error}"))
     };
     let kind = header("ce_type")?;
+    let kind = kind.rsplit('.').next().unwrap_or(kind).to_owned();
+    let body = received.payload.as_deref().unwrap_or_default();
+    let happened: jiff::Timestamp = header("ce_time")?
+        .parse()
+        .map_err(|error| format!("header ce_time: {error}"))?;
     Ok(Some(LogRecord {
         topic,
         partition: received.partition,
@@ -114,10 +145,12 @@ fn decode(received: &Received) -> Result<Option<LogRecord>, String> {
         id: header("ce_id")?
             .parse()
             .map_err(|error| format!("header ce_id: {error}"))?,
-        kind: kind.rsplit('.').next().unwrap_or(kind).to_owned(),
+        happened: Timestamp::from_micros(happened.as_microsecond()),
+        fact: Fact::read(&kind, body).map(Arc::new),
+        kind,
         subject: header("ce_subject")?.to_owned(),
         version: number("ce_sequence")?,
-        body: super::digest(received.payload.as_deref().unwrap_or_default()),
+        body: super::digest(body),
         slot: i16::try_from(number("brewline_relay_slot")?).unwrap_or(i16::MAX),
         epoch: number("brewline_relay_epoch")?,
     }))

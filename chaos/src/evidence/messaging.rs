@@ -15,8 +15,8 @@ pub struct OutboxRow {
     pub subject: String,
     /// The subject's version.
     pub version: i64,
-    /// The digest of its body.
-    pub body: u64,
+    /// The digest of its body; none of a body that was blanked, as those of erased customers are.
+    pub body: Option<u64>,
     /// The relay slot.
     pub slot: i16,
     /// Its position in the slot.
@@ -65,8 +65,18 @@ pub struct InboxRow {
 pub struct DeadLetter {
     /// The consumer that gave it up.
     pub consumer: String,
+    /// Where its record stands.
+    pub topic: String,
+    /// The partition.
+    pub partition: i32,
+    /// The offset.
+    pub offset: i64,
+    /// The event, where the record says which.
+    pub event: Option<Uuid>,
     /// The subject behind which later records wait.
     pub subject: String,
+    /// Why.
+    pub reason: String,
     /// Whether nobody has decided on it yet.
     pub open: bool,
 }
@@ -86,6 +96,11 @@ pub struct Messaging {
     pub dead_letters: Vec<DeadLetter>,
     /// Consumer and subject of every key that waits.
     pub parked: BTreeSet<(String, String)>,
+    /// Consumer, topic, subject and version of every record that waits.
+    pub parked_records: BTreeSet<(String, String, String, i64)>,
+    /// Where bodies of customers' records are kept (`dead letters`, `parked records`), and the customer
+    /// whose personal data is in them.
+    pub personal: BTreeSet<(&'static str, String)>,
 }
 
 // === impl Messaging ===
@@ -100,6 +115,8 @@ impl Messaging {
             inbox: inbox(db, since).await?,
             dead_letters: dead_letters(db).await?,
             parked: parked(db).await?,
+            parked_records: parked_records(db).await?,
+            personal: personal(db).await?,
         })
     }
 }
@@ -139,12 +156,16 @@ fn outbox_rows(rows: &[Row]) -> Vec<OutboxRow> {
             topic: row.get(1),
             subject: row.get(2),
             version: row.get(3),
-            body: super::digest(row.get(4)),
+            body: digest(row.get(4)),
             slot: row.get(5),
             position: row.get(6),
             age_seconds: row.get(7),
         })
         .collect()
+}
+
+fn digest(body: &[u8]) -> Option<u64> {
+    (!body.is_empty()).then(|| super::digest(body))
 }
 
 async fn positions(db: &Connection) -> Result<Vec<Position>, Error> {
@@ -185,16 +206,52 @@ async fn inbox(
 }
 
 async fn dead_letters(db: &Connection) -> Result<Vec<DeadLetter>, Error> {
-    let sql = "select consumer, subject, outcome = 'open' from dead_letter";
+    let sql = "select consumer, topic, partition, record_offset, event_id, subject, reason,
+                      outcome = 'open'
+               from dead_letter";
     let rows = db.query(sql, &[]).await?;
     Ok(rows
         .iter()
         .map(|row| DeadLetter {
             consumer: row.get(0),
-            subject: row.get(1),
-            open: row.get(2),
+            topic: row.get(1),
+            partition: row.get(2),
+            offset: row.get(3),
+            event: row.get(4),
+            subject: row.get(5),
+            reason: row.get(6),
+            open: row.get(7),
         })
         .collect())
+}
+
+async fn parked_records(db: &Connection) -> Result<BTreeSet<(String, String, String, i64)>, Error> {
+    let sql = "select consumer, topic, subject, version from parked";
+    let rows = db.query(sql, &[]).await?;
+    let of = |row: &Row| (row.get(0), row.get(1), row.get(2), row.get(3));
+    Ok(rows.iter().map(of).collect())
+}
+
+/// Customers' records that are kept whole outside of the log, and hold a name or an address.
+async fn personal(db: &Connection) -> Result<BTreeSet<(&'static str, String)>, Error> {
+    let sql = "select 'd', subject, event_type, payload from dead_letter
+               where topic = 'brewline.customer.events.v1' and payload is not null
+               union all
+               select 'p', subject, '', payload from parked
+               where topic = 'brewline.customer.events.v1' and payload is not null";
+    let mut found = BTreeSet::new();
+    for row in db.query(sql, &[]).await? {
+        let (place, payload): (&str, &[u8]) = (row.get(0), row.get(3));
+        let place = if place == "d" {
+            "dead letters"
+        } else {
+            "parked records"
+        };
+        if super::facts::is_personal(payload) {
+            found.insert((place, row.get(1)));
+        }
+    }
+    Ok(found)
 }
 
 async fn parked(db: &Connection) -> Result<BTreeSet<(String, String)>, Error> {

@@ -5,10 +5,16 @@
 //! and are equal, so that nothing of it changed in between. An order that stays open is judged by its
 //! age alone.
 
+mod barista;
+mod boards;
+mod erasure;
+mod facts;
 mod load;
 mod log;
 mod messaging;
+mod notified;
 mod orders;
+mod outside;
 mod payments;
 mod processor;
 mod stock;
@@ -20,10 +26,16 @@ use uuid::Uuid;
 
 use crate::history::History;
 
+pub use barista::{Ticket, Tickets};
+pub use boards::{BoardKey, Boards, Score};
+pub use erasure::{Erasure, Erasures};
+pub use facts::{Fact, Opened, Person, Sale, Sold};
 pub use load::{EvidenceReader, Sources, collect};
-pub use log::{LogRecord, topics};
+pub use log::{LogRecord, topics, topics_there};
 pub use messaging::{DeadLetter, InboxRow, Messaging, OutboxRow, Position, Slot};
+pub use notified::{Delivery, Notified, Wish};
 pub use orders::{IdempotencyKey, Mark, Order, OrderEvent, Orders, SagaEntry};
+pub use outside::{HookCall, Mail};
 pub use payments::{Operation, Posting};
 pub use processor::{LedgerEntry, LedgerKind};
 pub use stock::{Level, Movement, Reservation, StockBooks};
@@ -58,7 +70,22 @@ pub struct Evidence {
     pub log: Result<Vec<LogRecord>, String>,
     /// What clients wrote down, where a journal was given.
     pub history: Option<Result<History, String>>,
-    /// Whether healing was promised: a parked saga is then a failure.
+    /// The barista's tickets by order; none on a stack without a barista. The same holds for what
+    /// follows.
+    pub tickets: Option<Result<Tickets, String>>,
+    /// What the notification service has on record.
+    pub notified: Option<Result<Notified, String>>,
+    /// Every mail that arrived.
+    pub mailbox: Option<Result<Vec<Mail>, String>>,
+    /// Every call that a webhook receiver got.
+    pub hooks: Option<Result<Vec<HookCall>, String>>,
+    /// The boards.
+    pub boards: Option<Result<Boards, String>>,
+    /// Customers whose personal data was erased.
+    pub erasures: Option<Result<Erasures, String>>,
+    /// Events that are to be dead letters.
+    pub expected_dead_letters: BTreeSet<Uuid>,
+    /// Whether healing was promised: a parked saga and an unexpected dead letter are then failures.
     pub healing_promised: bool,
 }
 

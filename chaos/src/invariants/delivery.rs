@@ -71,7 +71,7 @@ fn same_event(row: &OutboxRow, record: &LogRecord, judge: &mut Judge) {
         row.topic.as_str(),
         row.subject.as_str(),
         row.version,
-        row.body,
+        row.body.unwrap_or(record.body),
     ) == (
         record.topic,
         record.subject.as_str(),

@@ -1,11 +1,19 @@
 //! What must hold, whatever fails. One pure function each.
 
+mod accounted;
+mod boards;
 mod books;
 mod clients;
 mod delivery;
 mod epochs;
+mod erasure;
 mod money;
 mod sagas;
+#[cfg(test)]
+mod sample;
+mod tickets;
+mod told;
+mod totals;
 
 use crate::evidence::Evidence;
 use crate::verdict::{Finding, Judge, Report};
@@ -14,7 +22,7 @@ use crate::verdict::{Finding, Judge, Report};
 type Invariant = (&'static str, &'static str, fn(&Evidence, Judge) -> Finding);
 
 /// All of them, in the order they are reported.
-const INVARIANTS: [Invariant; 13] = [
+const INVARIANTS: [Invariant; 19] = [
     (
         "I1",
         "no acknowledged order lost",
@@ -33,6 +41,7 @@ const INVARIANTS: [Invariant; 13] = [
         "right amount for the right order",
         money::right_amount,
     ),
+    ("I7", "no double notification", told::told_once),
     ("I8", "every saga ends in time", sagas::ends_in_time),
     ("I9", "every saga takes a legal path", sagas::legal_path),
     (
@@ -42,8 +51,25 @@ const INVARIANTS: [Invariant; 13] = [
     ),
     ("I11", "each event takes effect once", delivery::effect_once),
     ("I12", "nothing skipped", delivery::nothing_skipped),
+    ("I13", "boards are the log", boards::boards_are_the_log),
     ("I14", "one key, one order", clients::one_key_one_order),
+    (
+        "I15",
+        "money conserves across contexts",
+        totals::money_conserves,
+    ),
+    ("I19", "log accounted for", accounted::log_accounted),
     ("I20", "epochs never go down", epochs::never_go_down),
+    (
+        "tickets",
+        "tickets follow orders",
+        tickets::tickets_follow_orders,
+    ),
+    (
+        "erasure",
+        "nothing personal left",
+        erasure::nothing_personal_left,
+    ),
 ];
 
 /// Their ids.
@@ -58,6 +84,14 @@ pub fn judge(evidence: &Evidence) -> Vec<Finding> {
         .iter()
         .map(|(id, name, judge)| judge(evidence, Judge::new(id, name)))
         .collect()
+}
+
+/// Judges one of them; none when there is no such invariant.
+#[must_use]
+pub fn judge_one(evidence: &Evidence, wanted: &str) -> Option<Finding> {
+    let mut all = INVARIANTS.iter();
+    let (id, name, judge) = all.find(|(id, ..)| *id == wanted)?;
+    Some(judge(evidence, Judge::new(id, name)))
 }
 
 /// Judges all invariants and reports.
@@ -76,3 +110,16 @@ macro_rules! evidence {
     };
 }
 use evidence;
+
+/// Takes a piece of evidence that a stack need not have, or ends the judgement: it is not judged
+/// where the stack has none of it, and unknown where it has and it could not be read.
+macro_rules! offered {
+    ($judge:ident, $source:expr, $name:literal) => {
+        match &$source {
+            Some(Ok(found)) => found,
+            Some(Err(why)) => return $judge.unknown(why.clone()),
+            None => return $judge.not_judged(concat!("this stack keeps no ", $name)),
+        }
+    };
+}
+use offered;

@@ -53,6 +53,7 @@ pub async fn run(arguments: Arguments, stack: &Stack) -> anyhow::Result<ExitCode
         since: arguments.since.unwrap_or(Timestamp::EPOCH),
         journal: arguments.journal.as_deref(),
         healing_promised: arguments.healed,
+        ..Scope::default()
     };
     let sources = sources::of(&stack.endpoints()?, &scope)?;
     let mut progress = terminal::Progress::default();

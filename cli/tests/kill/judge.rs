@@ -85,6 +85,7 @@ async fn read(
         since,
         journal: Some(platform.journal.as_path()),
         healing_promised: true,
+        ..Scope::default()
     };
     Ok(reader
         .read(sources::of(&platform.endpoints()?, &scope)?)

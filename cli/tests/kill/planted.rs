@@ -244,12 +244,12 @@ async fn broken(
         since: Timestamp::EPOCH,
         journal: Some(platform.journal.as_path()),
         healing_promised: true,
+        ..Scope::default()
     };
     let evidence = reader
         .read(sources::of(&platform.endpoints()?, &scope)?)
         .await;
-    let mut findings = invariants::judge(&evidence).into_iter();
-    let finding = findings.find(|finding| finding.id == planted.caught_by);
+    let finding = invariants::judge_one(&evidence, planted.caught_by);
     let mut told = BTreeSet::new();
     for violation in finding.context("no such invariant")?.violations {
         let order: Option<Uuid> = violation.order_id.map(|id| id.parse()).transpose()?;

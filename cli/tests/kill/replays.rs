@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use brewline_chaos::evidence::topics;
+use brewline_chaos::evidence::topics_there;
 use brewline_cli::sources;
 use brewline_cli::stack::Folder;
 use brewline_cli::stack::secrets::Secrets;
@@ -31,13 +31,14 @@ pub(crate) async fn at_once(platform: &Platform) -> anyhow::Result<()> {
 
 async fn echo(platform: &Platform) -> anyhow::Result<()> {
     let operator = sources::kafka(&platform.endpoints()?);
-    let names = topics().map(|(topic, _)| topic);
+    let there = topics_there(&operator).await?;
+    let names: Vec<&str> = there.iter().map(|(topic, _)| *topic).collect();
     let ends = Reader::open(&operator, &names, BTreeMap::new(), Until::End)
         .await?
         .ends()
         .clone();
     let mut live = Reader::open(&operator, &names, ends, Until::Stopped).await?;
-    let publishers = publishers(platform)?;
+    let publishers = publishers(platform).await?;
     // The second copies come by as well.
     let mut seen: HashSet<Bytes> = HashSet::new();
     while seen.len() < AT_ONCE {
@@ -61,7 +62,7 @@ pub(crate) async fn late(platform: &Platform) -> anyhow::Result<()> {
     brewline_chaos::faults::kill(pid)?;
     platform.reborn("order", 1, pid).await?;
     let epoch = platform.relay_epoch("order").await?;
-    for (topic, _) in topics() {
+    for (topic, _) in topics_there(&sources::kafka(&platform.endpoints()?)).await? {
         let oldest = oldest_again(platform, topic).await?;
         ensure!(
             topic != "brewline.order.events.v1" || oldest < epoch,
@@ -73,7 +74,7 @@ pub(crate) async fn late(platform: &Platform) -> anyhow::Result<()> {
 
 /// Publishes the oldest records of a topic again; yields the lowest epoch among them.
 pub(crate) async fn oldest_again(platform: &Platform, topic: &str) -> anyhow::Result<i64> {
-    let publishers = publishers(platform)?;
+    let publishers = publishers(platform).await?;
     let mut lowest = i64::MAX;
     for record in oldest(platform, topic).await? {
         let epoch = record.header("brewline_relay_epoch");
@@ -97,14 +98,15 @@ async fn oldest(platform: &Platform, topic: &str) -> anyhow::Result<Vec<Received
 }
 
 /// A producer for each topic, as the user who may write it.
-fn publishers(platform: &Platform) -> anyhow::Result<BTreeMap<&'static str, Producer>> {
+async fn publishers(platform: &Platform) -> anyhow::Result<BTreeMap<&'static str, Producer>> {
     let secrets = Secrets::load(&Folder::at(platform.data())?)?;
     let brokers = platform.endpoints()?.kafka.brokers;
     let publisher = |(topic, owner): (&'static str, &str)| {
         let config = Config::plain(&brokers).with_login(owner, secrets.kafka(owner));
         Ok((topic, Producer::new(&config, ProducerSettings::default())?))
     };
-    topics().into_iter().map(publisher).collect()
+    let there = topics_there(&sources::kafka(&platform.endpoints()?)).await?;
+    there.into_iter().map(publisher).collect()
 }
 
 async fn publish(

@@ -1,0 +1,382 @@
+//! The boards, folded from the log once more: from the rules alone, by code that shares nothing with
+//! the service that keeps them.
+
+use std::collections::{BTreeMap, HashSet};
+
+use brewline_kernel::Timestamp;
+use jiff::ToSpan as _;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+
+use super::{evidence, offered};
+use crate::evidence::{BoardKey, Boards, Evidence, Fact, LogRecord, Sale, Score, Sold};
+use crate::verdict::{Finding, Judge};
+
+const ORDERS: &str = "brewline.order.events.v1";
+
+/// I13: every board and the revenue are what the log says, as far as the boards have read it: compared
+/// key by key, then row by row.
+pub(super) fn boards_are_the_log(all: &Evidence, mut judge: Judge) -> Finding {
+    let kept = offered!(judge, all.boards, "boards");
+    let log = evidence!(judge, all.log);
+    let folded = match fold(log, &kept.positions) {
+        Ok(folded) => folded,
+        Err(why) => return judge.unknown(why),
+    };
+    keys(kept, &folded, &mut judge);
+    for (key, rows) in &folded.scores {
+        judge.subject();
+        let nobody = BTreeMap::new();
+        members(
+            key,
+            rows,
+            kept.scores.get(key).unwrap_or(&nobody),
+            &mut judge,
+        );
+    }
+    revenue(kept, &folded, &mut judge);
+    judge.finish()
+}
+
+fn keys(kept: &Boards, folded: &Boards, judge: &mut Judge) {
+    for key in folded.scores.keys() {
+        if !kept.scores.contains_key(key) {
+            judge.violation(None, format!("there is no board {}", named(key)));
+        }
+    }
+    for (key, rows) in &kept.scores {
+        if !rows.is_empty() && !folded.scores.contains_key(key) {
+            judge.violation(None, format!("the log knows no board {}", named(key)));
+        }
+    }
+}
+
+fn members(
+    key: &BoardKey,
+    folded: &BTreeMap<String, Score>,
+    kept: &BTreeMap<String, Score>,
+    judge: &mut Judge,
+) {
+    for (id, score) in folded {
+        let found = kept.get(id);
+        if found != Some(score) {
+            let (board, told) = (named(key), found.map_or("is missing".to_owned(), told));
+            judge.violation(
+                None,
+                format!(
+                    "{board}: {id} {told}; the log says it {}",
+                    self::told(score)
+                ),
+            );
+        }
+    }
+    for (id, score) in kept.iter().filter(|(id, _)| !folded.contains_key(*id)) {
+        let (board, told) = (named(key), told(score));
+        judge.violation(
+            None,
+            format!("{board}: {id} {told}; the log knows nothing of it"),
+        );
+    }
+}
+
+fn revenue(kept: &Boards, folded: &Boards, judge: &mut Judge) {
+    let both: std::collections::BTreeSet<_> =
+        kept.revenue.keys().chain(folded.revenue.keys()).collect();
+    for key in both {
+        judge.subject();
+        let sum = |boards: &Boards| boards.revenue.get(key).copied().unwrap_or(0);
+        let (has, wanted) = (sum(kept), sum(folded));
+        if has != wanted {
+            let (store, currency) = key;
+            judge.violation(
+                None,
+                format!(
+                    "the revenue of {store} is {has} {currency} on the boards, {wanted} in the log"
+                ),
+            );
+        }
+    }
+}
+
+fn named(key: &BoardKey) -> String {
+    let store = if key.store.is_empty() {
+        "all stores"
+    } else {
+        &key.store
+    };
+    format!("{} of {store}, {} {}", key.board, key.window, key.starts)
+}
+
+fn told(score: &Score) -> String {
+    format!("has {} since {}", score.units, score.reached.as_micros())
+}
+
+/// What the boards must hold once they have read the log up to `positions`.
+pub(super) fn fold(
+    log: &[LogRecord],
+    positions: &BTreeMap<(String, i32), i64>,
+) -> Result<Boards, String> {
+    let zones = zones(log)?;
+    let mut boards = Boards::default();
+    let mut seen: HashSet<(&str, i64)> = HashSet::new();
+    for record in log.iter().filter(|record| record.topic == ORDERS) {
+        let place = (record.topic.to_owned(), record.partition);
+        let is_read = positions
+            .get(&place)
+            .is_some_and(|next| record.offset < *next);
+        if !is_read || !seen.insert((&record.subject, record.version)) {
+            continue;
+        }
+        match record.fact.as_deref() {
+            Some(Fact::Confirmed(sale)) => count(&mut boards, sale, 1, record, &zones)?,
+            Some(Fact::Cancelled { sale, .. }) => count(&mut boards, sale, -1, record, &zones)?,
+            _ => {}
+        }
+    }
+    // A board on which nobody has a score is no board.
+    for rows in boards.scores.values_mut() {
+        rows.retain(|_, score| score.units != 0);
+    }
+    boards.scores.retain(|_, rows| !rows.is_empty());
+    boards.revenue.retain(|_, minor| *minor != 0);
+    Ok(boards)
+}
+
+/// The time zone of every store.
+fn zones(log: &[LogRecord]) -> Result<BTreeMap<&str, TimeZone>, String> {
+    let mut zones = BTreeMap::new();
+    for record in log {
+        if let Some(Fact::Store { id, time_zone }) = record.fact.as_deref() {
+            let zone = TimeZone::get(time_zone).map_err(|why| format!("store {id}: {why}"))?;
+            zones.insert(id.as_str(), zone);
+        }
+    }
+    Ok(zones)
+}
+
+/// Counts a sale at the instant it was confirmed, or takes exactly that back.
+fn count(
+    boards: &mut Boards,
+    sale: &Sale,
+    sign: i64,
+    record: &LogRecord,
+    zones: &BTreeMap<&str, TimeZone>,
+) -> Result<(), String> {
+    let Some(confirmed_at) = sale.confirmed_at else {
+        return Ok(());
+    };
+    let zone = zones.get(sale.store.as_str());
+    let zone = zone.ok_or_else(|| format!("the log knows no store {}", sale.store))?;
+    let windows = windows(confirmed_at, zone)?;
+    let revenue = (sale.store.clone(), sale.currency.clone());
+    *boards.revenue.entry(revenue).or_default() += sign * sale.total_minor;
+    for line in &sale.lines {
+        for (board, member) in memberships(sale, line) {
+            for (window, starts) in &windows {
+                for store in ["", sale.store.as_str()] {
+                    let key = BoardKey {
+                        board: board.to_owned(),
+                        store: store.to_owned(),
+                        window: (*window).to_owned(),
+                        starts: starts.clone(),
+                    };
+                    let rows = boards.scores.entry(key).or_default();
+                    let score = rows.entry(member.to_owned()).or_default();
+                    score.units += sign * line.quantity;
+                    score.reached = score.reached.max(record.happened);
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The boards that a line counts on, and as whom.
+fn memberships<'a>(sale: &'a Sale, line: &'a Sold) -> Vec<(&'static str, &'a str)> {
+    let mut all = vec![("products", line.product.as_str())];
+    if line.drink {
+        all.push(("coffee-lovers", &sale.customer));
+    } else {
+        all.push(("foods", &line.product));
+    }
+    if !line.origin.is_empty() {
+        all.push(("origins", &line.origin));
+    }
+    if !line.method.is_empty() {
+        all.push(("methods", &line.method));
+    }
+    all
+}
+
+/// The windows that an instant falls into, by the store's own calendar; weeks are those of ISO 8601.
+fn windows(at: Timestamp, zone: &TimeZone) -> Result<[(&'static str, String); 4], String> {
+    let instant = jiff::Timestamp::from_microsecond(at.as_micros());
+    let instant = instant.map_err(|why| format!("instant {}: {why}", at.as_micros()))?;
+    let date: Date = zone.to_datetime(instant).date();
+    let behind = i64::from(date.weekday().to_monday_zero_offset());
+    let monday = date.saturating_sub(behind.days());
+    Ok([
+        ("day", date.to_string()),
+        ("week", monday.to_string()),
+        ("month", date.first_of_month().to_string()),
+        ("all", String::new()),
+    ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample::{self, CATALOGUE, SOLD_AT, append, record, sale};
+    use super::*;
+
+    /// One order sold, and boards that are right about it.
+    fn evidence() -> Evidence {
+        let mut all = sample::evidence();
+        let positions = [ORDERS, CATALOGUE].map(|topic| ((topic.to_owned(), 0), 100));
+        all.boards = Some(fold(all.log.as_ref().unwrap(), &positions.clone().into()));
+        let boards = all.boards.as_mut().unwrap().as_mut().unwrap();
+        boards.positions = positions.into();
+        all
+    }
+
+    fn boards(all: &mut Evidence) -> &mut Boards {
+        all.boards.as_mut().unwrap().as_mut().unwrap()
+    }
+
+    fn key(board: &str, store: &str, window: &str, starts: &str) -> BoardKey {
+        let [board, store, window, starts] = [board, store, window, starts].map(str::to_owned);
+        BoardKey {
+            board,
+            store,
+            window,
+            starts,
+        }
+    }
+
+    fn damaged(told: &str, damage: impl FnOnce(&mut Evidence)) {
+        let mut all = evidence();
+        damage(&mut all);
+        let wrong = sample::wrong("I13", &all);
+        assert!(
+            wrong.iter().any(|wrong| wrong.contains(told)),
+            "{told:?} is not among {wrong:?}"
+        );
+    }
+
+    #[test]
+    fn a_sale_counts_on_its_stores_local_date_in_each_window() {
+        let mut all = evidence();
+        assert_eq!(sample::wrong("I13", &all), Vec::<String>::new());
+        let boards = boards(&mut all);
+        let units = |key: &BoardKey, id: &str| boards.scores[key][id].units;
+        for store in ["", "lisbon"] {
+            assert_eq!(
+                units(&key("coffee-lovers", store, "day", "2026-01-31"), "ana"),
+                2
+            );
+            assert_eq!(
+                units(&key("products", store, "week", "2026-01-26"), "cake"),
+                1
+            );
+            assert_eq!(
+                units(&key("origins", store, "month", "2026-01-01"), "kenya"),
+                2
+            );
+            assert_eq!(units(&key("methods", store, "all", ""), "v60"), 2);
+            assert_eq!(units(&key("foods", store, "all", ""), "cake"), 1);
+        }
+        assert_eq!(boards.scores.len(), 5 * 4 * 2);
+        assert_eq!(
+            boards.revenue[&("lisbon".to_owned(), "EUR".to_owned())],
+            900
+        );
+    }
+
+    #[test]
+    fn the_date_is_that_of_the_stores_zone() {
+        let kyoto = TimeZone::get("Asia/Tokyo").unwrap();
+        let [day, week, month, _] = windows(SOLD_AT, &kyoto).unwrap();
+        assert_eq!(
+            [&*day.1, &*week.1, &*month.1],
+            ["2026-02-01", "2026-01-26", "2026-02-01"]
+        );
+    }
+
+    #[test]
+    fn a_cancellation_takes_back_exactly_what_was_counted() {
+        let mut all = sample::evidence();
+        let fact = Fact::Cancelled {
+            sale: sale(),
+            payment_lost: false,
+        };
+        append(&mut all, record(ORDERS, 4, fact));
+        let positions = BTreeMap::from([((ORDERS.to_owned(), 0), 100)]);
+        let folded = fold(all.log.as_ref().unwrap(), &positions).unwrap();
+        assert_eq!(folded, Boards::default());
+    }
+
+    #[test]
+    fn a_duplicate_and_what_was_not_read_yet_do_not_count() {
+        let mut all = evidence();
+        append(&mut all, record(ORDERS, 2, Fact::Confirmed(sale())));
+        boards(&mut all)
+            .positions
+            .insert((ORDERS.to_owned(), 0), 100);
+        assert_eq!(sample::wrong("I13", &all), Vec::<String>::new());
+        boards(&mut all).positions.insert((ORDERS.to_owned(), 0), 0);
+        assert!(!sample::wrong("I13", &all).is_empty());
+    }
+
+    #[test]
+    fn a_score_that_is_wrong_is_noticed() {
+        let day = || key("coffee-lovers", "lisbon", "day", "2026-01-31");
+        damaged("the log says it has 2", |all| {
+            boards(all)
+                .scores
+                .get_mut(&day())
+                .unwrap()
+                .get_mut("ana")
+                .unwrap()
+                .units = 4;
+        });
+        damaged("ana is missing", |all| {
+            boards(all).scores.get_mut(&day()).unwrap().clear();
+        });
+        damaged("the log knows nothing of it", |all| {
+            let rows = boards(all).scores.get_mut(&day()).unwrap();
+            rows.insert(
+                "bob".to_owned(),
+                Score {
+                    units: 1,
+                    reached: SOLD_AT,
+                },
+            );
+        });
+        damaged("since 7; the log says", |all| {
+            let rows = boards(all).scores.get_mut(&day()).unwrap();
+            rows.get_mut("ana").unwrap().reached = Timestamp::from_micros(7);
+        });
+    }
+
+    #[test]
+    fn a_board_that_is_missing_or_too_much_is_noticed() {
+        damaged("there is no board foods", |all| {
+            boards(all).scores.remove(&key("foods", "", "all", ""));
+        });
+        damaged("the log knows no board foods of oslo", |all| {
+            let rows = BTreeMap::from([("cake".to_owned(), Score::default())]);
+            boards(all)
+                .scores
+                .insert(key("foods", "oslo", "all", ""), rows);
+        });
+    }
+
+    #[test]
+    fn a_revenue_that_is_wrong_is_noticed() {
+        damaged("the revenue of lisbon is 1800 EUR", |all| {
+            *boards(all).revenue.values_mut().next().unwrap() *= 2;
+        });
+        damaged("the revenue of lisbon is 0 EUR", |all| {
+            boards(all).revenue.clear()
+        });
+    }
+}
