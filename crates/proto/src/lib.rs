@@ -3,6 +3,8 @@
 //! The code in `src/gen/` is committed, so that a build needs no generator; the test `generated`
 //! regenerates it and compares. Conversions to and from domain types live in the services.
 
+pub mod topics;
+
 /// The descriptors of every `.proto` file, for gRPC reflection.
 pub const DESCRIPTORS: &[u8] = include_bytes!("gen/descriptor.bin");
 

@@ -7,7 +7,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use brewline_proto::{catalogue, customer, fulfilment, inventory, money, order, payment};
+use brewline_proto::{
+    catalogue, customer, fulfilment, inventory, money, notification, order, payment,
+};
 use prost::Message;
 use prost_types::Timestamp;
 
@@ -301,6 +303,34 @@ fn fulfilment_samples() -> Vec<Sample> {
     ]
 }
 
+fn notification_samples() -> Vec<Sample> {
+    use notification::v1 as n;
+    macro_rules! event {
+        ($name:ident { $($field:ident: $value:expr),* }) => {
+            sample(
+                concat!("brewline.notification.v1.", stringify!($name)),
+                &n::$name {
+                    delivery_id: "01939d2c-7a00-7000-8000-00000000000d".to_owned(),
+                    order_id: ORDER.to_owned(),
+                    kind: n::Kind::Ready.into(),
+                    channel: n::Channel::Email.into(),
+                    $($field: $value),*
+                },
+            )
+        };
+    }
+    vec![
+        event!(NotificationSent { attempts: 2 }),
+        event!(NotificationExpired {
+            reason: "the order was collected".to_owned()
+        }),
+        event!(NotificationFailed {
+            attempts: 3,
+            reason: "the mail server refused it".to_owned()
+        }),
+    ]
+}
+
 fn samples() -> Vec<Sample> {
     [
         order_samples(),
@@ -308,6 +338,7 @@ fn samples() -> Vec<Sample> {
         payment_samples(),
         state_samples(),
         fulfilment_samples(),
+        notification_samples(),
     ]
     .into_iter()
     .flatten()
