@@ -22,6 +22,9 @@ pub use inbound::served;
 /// The `OpenAPI` document, as it is served.
 pub const OPENAPI: &str = include_str!("../openapi.json");
 
+/// The event catalogue, as it is served.
+pub const ASYNCAPI: &str = include_str!("../../../proto/asyncapi.yaml");
+
 /// Starts the service; it goes on in the context's tasks.
 ///
 /// # Errors
