@@ -5,3 +5,12 @@
     clippy::panic,
     reason = "a test may panic"
 )]
+
+mod bar;
+mod end_to_end;
+mod migrations;
+mod races;
+#[cfg(feature = "fault-injection")]
+mod teeth;
+mod tickets;
+mod wall;
