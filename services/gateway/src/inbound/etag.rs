@@ -1,8 +1,38 @@
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+
+use super::problem::Problem;
 
 /// A tag of a state: equal tags, equal state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ETag(String);
+
+/// The version that a write is meant for, by `If-Match`; none: for whatever version there is.
+#[derive(Debug)]
+pub(super) struct IfMatch(pub(super) Option<i64>);
+
+impl<S: Sync> FromRequestParts<S> for IfMatch {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        let Some(value) = parts.headers.get(header::IF_MATCH) else {
+            return Ok(Self(None));
+        };
+        let text = value.to_str().unwrap_or_default().trim();
+        if text == "*" {
+            return Ok(Self(None));
+        }
+        let quoted = text.strip_prefix('"').and_then(|t| t.strip_suffix('"'));
+        let version = quoted.and_then(|text| text.parse().ok());
+        // A weak tag, or one that we never gave, matches nothing.
+        let version = version.filter(|version: &i64| *version > 0);
+        version.map(|version| Self(Some(version))).ok_or_else(|| {
+            let detail = "If-Match names none of our versions";
+            Problem::new(StatusCode::PRECONDITION_FAILED, "version-conflict", detail)
+        })
+    }
+}
 
 // === impl ETag ===
 
@@ -10,6 +40,11 @@ impl ETag {
     /// Of a version and whatever changes beside it.
     pub(super) fn new(version: i64, beside: &str) -> Self {
         Self(format!("\"{version}-{beside}\""))
+    }
+
+    /// Of a version, where nothing changes beside it.
+    pub(super) fn of_version(version: i64) -> Self {
+        Self(format!("\"{version}\""))
     }
 
     /// As the header says it.

@@ -11,6 +11,7 @@ mod etag;
 mod fields;
 mod headers;
 mod objects;
+mod order_events;
 mod order_view;
 mod orders;
 mod path;

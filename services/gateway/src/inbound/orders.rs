@@ -236,6 +236,26 @@ pub(super) async fn cancel(
     Ok(written(status, order)?.finish())
 }
 
+/// `POST /v1/orders/{orderId}/collect`
+pub(super) async fn collect(
+    State(edge): State<Edge>,
+    _: Principal,
+    call: Call,
+    Id(order_id): Id<OrderId>,
+) -> Result<Response, Problem> {
+    let message = wire::CollectOrderRequest {
+        order_id: order_id.to_string(),
+    };
+    let mut orders = edge.upstreams().orders.clone();
+    let answer = call
+        .write(message, async |request| orders.collect_order(request).await)
+        .await?;
+    let order = answer
+        .order
+        .ok_or_else(|| nonsense("the collected order"))?;
+    Ok(written(StatusCode::OK, order)?.finish())
+}
+
 /// An order that was just changed, with its tag and the token of the change.
 fn written(status: StatusCode, order: wire::Order) -> Result<Answer, Problem> {
     let token = consistency::token(consistency::ORDERS, &order.order_id, order.version);

@@ -4,13 +4,13 @@ use axum::Router;
 use axum::extract::MatchedPath;
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{MethodRouter, delete, get, post, put};
+use axum::routing::{MethodRouter, delete, get, patch, post, put};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use super::edge::{self, Edge};
 use super::problem::Problem;
-use super::{catalogue, customers, orders, stock};
-use crate::OPENAPI;
+use super::{catalogue, customers, order_events, orders, stock};
+use crate::{ASYNCAPI, OPENAPI};
 
 /// What requests that match no route are counted under.
 const NO_ROUTE: &str = "none";
@@ -44,6 +44,12 @@ const ROUTES: &[Route] = &[
     route("POST", "/v1/orders/{orderId}/cancel", || {
         post(orders::cancel)
     }),
+    route("POST", "/v1/orders/{orderId}/collect", || {
+        post(orders::collect)
+    }),
+    route("GET", "/v1/orders/{orderId}/events", || {
+        get(order_events::watch)
+    }),
     route("GET", "/v1/stores", || get(catalogue::stores)),
     route("PUT", "/v1/stores/{storeId}", || put(catalogue::put_store)),
     route("DELETE", "/v1/stores/{storeId}", || {
@@ -60,7 +66,14 @@ const ROUTES: &[Route] = &[
     }),
     route("POST", "/v1/customers", || post(customers::create)),
     route("GET", "/v1/customers/{customerId}", || get(customers::get)),
+    route("PATCH", "/v1/customers/{customerId}", || {
+        patch(customers::change)
+    }),
+    route("DELETE", "/v1/customers/{customerId}", || {
+        delete(customers::erase)
+    }),
     route("GET", "/openapi.json", || get(openapi)),
+    route("GET", "/asyncapi.yaml", || get(asyncapi)),
 ];
 
 /// Every method and path that is served.
@@ -111,4 +124,10 @@ pub(super) fn method_name(method: &Method) -> &'static str {
 async fn openapi() -> Response {
     let kind = HeaderValue::from_static("application/json");
     ([(header::CONTENT_TYPE, kind)], OPENAPI).into_response()
+}
+
+/// `GET /asyncapi.yaml`
+async fn asyncapi() -> Response {
+    let kind = HeaderValue::from_static("application/yaml");
+    ([(header::CONTENT_TYPE, kind)], ASYNCAPI).into_response()
 }

@@ -27,7 +27,7 @@ enum Again {
 }
 
 /// Reasons that mean something else over HTTP than their code alone does.
-const BY_REASON: [(&str, Http, &str, Again); 5] = [
+const BY_REASON: [(&str, Http, &str, Again); 7] = [
     (
         "idempotency-key-reused",
         Http::UNPROCESSABLE_ENTITY,
@@ -44,6 +44,18 @@ const BY_REASON: [(&str, Http, &str, Again); 5] = [
         "invalid-page-token",
         Http::BAD_REQUEST,
         "invalid-page-token",
+        Again::Never,
+    ),
+    (
+        "customer-erased",
+        Http::GONE,
+        "customer-erased",
+        Again::Never,
+    ),
+    (
+        "version-conflict",
+        Http::PRECONDITION_FAILED,
+        "version-conflict",
         Again::Never,
     ),
     (

@@ -71,6 +71,14 @@ pub(super) struct CustomerView {
     version: i64,
 }
 
+/// What is left of a customer that was erased.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ErasedView {
+    pub(super) customer_id: String,
+    pub(super) erased: bool,
+}
+
 /// An instant, as RFC 3339 in UTC.
 #[derive(Debug)]
 pub(super) struct Instant(prost_types::Timestamp);

@@ -9,10 +9,12 @@
 
 mod behind;
 mod catalogue;
+mod customers;
 mod edge;
 mod input;
 mod limits;
 mod openapi;
+mod order_events;
 mod orders;
 mod samples;
 mod signals;

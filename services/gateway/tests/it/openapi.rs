@@ -9,8 +9,10 @@ use brewline_proto::order::v1 as order;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::edge::{Edge, json};
+use crate::edge::{Edge, header, json};
 use crate::samples::{self, ORDER_ID};
+
+const STREAM: &str = "text/event-stream";
 
 fn document() -> Value {
     serde_json::from_str(brewline_gateway::OPENAPI).unwrap()
@@ -163,8 +165,19 @@ fn script(it: &Edge) {
             order: order.clone(),
         },
     );
+    it.stub.say(
+        "cancel_order",
+        order::CancelOrderResponse {
+            order: order.clone(),
+        },
+    );
+    let event = order::WatchOrderResponse {
+        event_type: "brewline.order.v1.OrderRejected".to_owned(),
+        order: order.clone(),
+    };
+    it.stub.stream("watch_order", vec![event]);
     it.stub
-        .say("cancel_order", order::CancelOrderResponse { order });
+        .say("collect_order", order::CollectOrderResponse { order });
     let page = order::ListOrdersResponse {
         orders: vec![samples::full_order()],
         next_page_token: "more".to_owned(),
@@ -207,8 +220,18 @@ fn script(it: &Edge) {
     };
     it.stub.say("create_customer", created);
     let customer = Some(samples::customer());
-    it.stub
-        .say("get_customer", customer::GetCustomerResponse { customer });
+    it.stub.say(
+        "get_customer",
+        customer::GetCustomerResponse {
+            customer: customer.clone(),
+        },
+    );
+    it.stub.say(
+        "change_customer",
+        customer::ChangeCustomerResponse { customer },
+    );
+    let erased = customer::EraseCustomerResponse { version: 2 };
+    it.stub.say("erase_customer", erased);
 }
 
 /// A body for each write, with every field that there is.
@@ -222,6 +245,7 @@ fn body(method: &str, path: &str) -> Option<Value> {
         ("POST", "/v1/stores/{storeId}/stock") => Some(samples::adjust_stock()),
         ("PUT", "/v1/catalogue/{productId}") => Some(samples::put_product()),
         ("POST", "/v1/customers") => Some(customer),
+        ("PATCH", "/v1/customers/{customerId}") => Some(samples::create_customer()),
         _ => None,
     }
 }
@@ -265,11 +289,28 @@ async fn answers_and_bodies_have_exactly_the_fields_of_the_document() {
         );
         check_headers(&document, described, &response, &format!("{method} {path}"));
         let at = format!("{method} {path} {status}");
+        let kind = header(&response, "content-type").to_owned();
+        let other = &described["content"][&kind];
+        if kind == STREAM && !other.is_null() {
+            let event = first_event(response).await;
+            check(&document, &other["schema"], &event, true, &at);
+            continue;
+        }
+        if kind != "application/json" && !other.is_null() {
+            continue;
+        }
         match described.pointer("/content/application~1json/schema") {
             None => assert!(response.bytes().await.unwrap().is_empty(), "{at}"),
             Some(schema) => check(&document, schema, &json(response).await, true, &at),
         }
     }
+}
+
+/// The body of a stream's first event.
+async fn first_event(response: reqwest::Response) -> Value {
+    let text = response.text().await.unwrap();
+    let data = text.lines().find_map(|line| line.strip_prefix("data:"));
+    serde_json::from_str(data.expect("an event")).unwrap()
 }
 
 /// Headers that mean something to callers are announced, and announced ones are there.
@@ -298,4 +339,12 @@ async fn problems_have_the_fields_of_the_document() {
 async fn the_document_is_served() {
     let it = Edge::start().await;
     assert_eq!(json(it.get("/openapi.json").await).await, document());
+}
+
+#[tokio::test]
+async fn the_event_catalogue_is_served() {
+    let it = Edge::start().await;
+    let answer = it.get("/asyncapi.yaml").await;
+    assert_eq!(answer.headers()["content-type"], "application/yaml");
+    assert_eq!(answer.text().await.unwrap(), brewline_gateway::ASYNCAPI);
 }

@@ -21,6 +21,8 @@ fn reasons() -> Vec<Case> {
         same(InvalidArgument, 422, "unknown-store"),
         same(InvalidArgument, 400, "invalid-page-token"),
         same(NotFound, 404, "unknown-order"),
+        same(NotFound, 410, "customer-erased"),
+        same(FailedPrecondition, 412, "version-conflict"),
         same(FailedPrecondition, 409, "not-cancellable"),
         same(FailedPrecondition, 409, "insufficient-stock"),
         same(AlreadyExists, 409, "customer-exists"),

@@ -173,8 +173,7 @@ type Messages<A> = BoxStream<'static, Result<A, Status>>;
 macro_rules! services {
     ($($package:ident :: $server:ident :: $service:ident {
         $($call:ident: $q:ident => $a:ident;)*
-        $(stream $messages:ident $watch:ident: $wq:ident => $wa:ident;)*
-    })*) => {$(
+    } $(+ { $($messages:ident $watch:ident: $wq:ident => $wa:ident;)* })?)*) => {$(
         #[tonic::async_trait]
         impl $package::$server::$service for Stub {
             $(async fn $call(
@@ -183,14 +182,14 @@ macro_rules! services {
             ) -> Result<Response<$package::$a>, Status> {
                 self.answer(stringify!($call), request).await
             })*
-            $(type $messages = Messages<$package::$wa>;
+            $($(type $messages = Messages<$package::$wa>;
 
             async fn $watch(
                 &self,
                 request: Request<$package::$wq>,
             ) -> Result<Response<Self::$messages>, Status> {
                 self.answer_stream(stringify!($watch), request).await
-            })*
+            })*)?
         }
     )*};
 }
@@ -202,7 +201,8 @@ services! {
         get_order: GetOrderRequest => GetOrderResponse;
         list_orders: ListOrdersRequest => ListOrdersResponse;
         collect_order: CollectOrderRequest => CollectOrderResponse;
-        stream WatchOrderStream watch_order: WatchOrderRequest => WatchOrderResponse;
+    } + {
+        WatchOrderStream watch_order: WatchOrderRequest => WatchOrderResponse;
     }
     customer::customer_service_server::CustomerService {
         create_customer: CreateCustomerRequest => CreateCustomerResponse;
