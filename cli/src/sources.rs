@@ -38,6 +38,7 @@ pub fn of(endpoints: &Endpoints, scope: &Scope<'_>) -> anyhow::Result<Sources> {
         databases,
         kafka: kafka(endpoints),
         processor: processor(endpoints)?,
+        leaderboard: leaderboard(endpoints),
         journal: scope.journal.map(Path::to_owned),
         since: scope.since,
         healing_promised: scope.healing_promised,
@@ -68,6 +69,11 @@ pub fn kafka(endpoints: &Endpoints) -> brewline_kafka::Config {
         (Some(user), Some(password)) => config.with_login(user, password),
         _ => config,
     }
+}
+
+fn leaderboard(endpoints: &Endpoints) -> Option<String> {
+    let service = endpoints.services.get("leaderboard")?;
+    service.grpc.clone()
 }
 
 fn processor(endpoints: &Endpoints) -> anyhow::Result<String> {

@@ -221,7 +221,7 @@ fn amount(total: Option<money::v1::Money>) -> (i64, String) {
     })
 }
 
-fn instant(at: &prost_types::Timestamp) -> Timestamp {
+pub(super) fn instant(at: &prost_types::Timestamp) -> Timestamp {
     let micros = at.seconds.saturating_mul(1_000_000);
     Timestamp::from_micros(micros.saturating_add(i64::from(at.nanos) / 1_000))
 }

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::log::{self, Log};
 use super::{Evidence, LogRecord, Messaging, Movement, Notified, Orders, StockBooks, born_ms};
-use super::{barista, erasure, messaging, notified, orders, outside, payments, processor};
+use super::{barista, boards, erasure, messaging, notified, orders, outside, payments, processor};
 use crate::history::History;
 
 /// Where the evidence is.
@@ -21,6 +21,8 @@ pub struct Sources {
     /// The card processor, `http://host:port`; the mailbox and the webhook receiver are behind the
     /// same address.
     pub processor: String,
+    /// The leaderboard's gRPC address; none on a stack without one.
+    pub leaderboard: Option<String>,
     /// Where clients wrote down what they asked for and were told.
     pub journal: Option<PathBuf>,
     /// Orders placed before this instant are left out.
@@ -83,6 +85,11 @@ impl EvidenceReader {
         let tickets = tickets(&sources, &keepers, a_bit_before).await;
         let (notified, mailbox, hooks) = told(&sources, &keepers, a_bit_before).await;
         let erasures = erasures(&sources).await;
+        // The log is read last of all, so that it holds whatever the others have read of it.
+        let boards = match sources.leaderboard.as_deref() {
+            Some(grpc) => Some(boards::dumped(grpc).await),
+            None => None,
+        };
         let (messaging, log) = self.messages(&sources, since, tables).await;
         let after = read(&sources, "order", async |db| orders::marks(db, since).await).await;
         // The journal is read after the tables: a request is written down before it is sent, so the
@@ -112,7 +119,7 @@ impl EvidenceReader {
             notified,
             mailbox,
             hooks,
-            boards: None,
+            boards,
             erasures,
             expected_dead_letters: sources.expected_dead_letters,
             healing_promised: sources.healing_promised,
@@ -223,19 +230,14 @@ async fn told(
         .await
         .and_then(|text| outside::mails(&text));
     if let (Ok(notified), Ok(mailbox)) = (&mut notified, &mailbox) {
-        let known: HashSet<String> = notified
-            .deliveries
-            .iter()
-            .map(|d| d.id.to_string())
-            .collect();
-        let unknown = mailbox
-            .iter()
-            .filter(|mail| !known.contains(&mail.message_id));
-        let unknown: Vec<Uuid> = unknown
-            .filter_map(|mail| mail.message_id.parse().ok())
-            .collect();
+        let known: HashSet<Uuid> = notified.deliveries.iter().map(|d| d.order).collect();
+        let about = mailbox.iter().filter_map(|mail| mail.about.as_ref());
+        let orders = about
+            .map(|(order, _)| *order)
+            .filter(|order| !known.contains(order));
+        let orders: Vec<Uuid> = orders.collect::<BTreeSet<_>>().into_iter().collect();
         let late = read(sources, "notification", async |db| {
-            notified::deliveries_of(db, &unknown).await
+            notified::deliveries_of(db, &orders).await
         })
         .await;
         notified.deliveries.extend(late.unwrap_or_default());

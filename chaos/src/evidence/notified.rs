@@ -20,8 +20,6 @@ pub struct Notified {
 /// One mail to a customer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delivery {
-    /// Its id, which its Message-ID repeats.
-    pub id: Uuid,
     /// The order it tells about.
     pub order: Uuid,
     /// `confirmed`, `rejected`, `ready` or `cancelled`.
@@ -62,7 +60,7 @@ impl Wish {
 impl Notified {
     /// Deliveries planned since then; everything else whole.
     pub(super) async fn read(db: &Connection, since: Timestamp) -> Result<Self, Error> {
-        let sql = "select delivery_id, order_id, kind, state, attempts, reason, created_at
+        let sql = "select order_id, kind, state, attempts, reason, created_at
                    from delivery where channel = 'email' and created_at >= $1";
         let deliveries = db.query(sql, &[&Instant(since)]).await?;
         Ok(Self {
@@ -74,22 +72,29 @@ impl Notified {
     }
 }
 
-/// These deliveries, whenever they were planned.
-pub(super) async fn deliveries_of(db: &Connection, ids: &[Uuid]) -> Result<Vec<Delivery>, Error> {
-    let sql = "select delivery_id, order_id, kind, state, attempts, reason, created_at
-               from delivery where delivery_id = any($1)";
-    Ok(db.query(sql, &[&ids]).await?.iter().map(delivery).collect())
+/// The deliveries of these orders, whenever they were planned.
+pub(super) async fn deliveries_of(
+    db: &Connection,
+    orders: &[Uuid],
+) -> Result<Vec<Delivery>, Error> {
+    let sql = "select order_id, kind, state, attempts, reason, created_at
+               from delivery where channel = 'email' and order_id = any($1)";
+    Ok(db
+        .query(sql, &[&orders])
+        .await?
+        .iter()
+        .map(delivery)
+        .collect())
 }
 
 fn delivery(row: &Row) -> Delivery {
-    let Instant(planned_at) = row.get(6);
+    let Instant(planned_at) = row.get(5);
     Delivery {
-        id: row.get(0),
-        order: row.get(1),
-        kind: row.get(2),
-        state: row.get(3),
-        attempts: row.get(4),
-        reason: row.get(5),
+        order: row.get(0),
+        kind: row.get(1),
+        state: row.get(2),
+        attempts: row.get(3),
+        reason: row.get(4),
         planned_at,
     }
 }

@@ -5,8 +5,10 @@ use uuid::Uuid;
 /// A mail as it arrived.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mail {
-    /// Its Message-ID, as far as the `@`: the delivery's id.
+    /// Its Message-ID.
     pub message_id: String,
+    /// The order and the kind that its Message-ID begins with; none of a stranger's mail.
+    pub about: Option<(Uuid, String)>,
     /// When it arrived.
     pub at: Timestamp,
 }
@@ -43,14 +45,24 @@ struct HookLine {
 pub(super) fn mails(text: &str) -> Result<Vec<Mail>, String> {
     let mail = |line: &str| {
         let line: MailLine = serde_json::from_str(line).map_err(|e| format!("mail: {e}"))?;
-        let id = line.message_id.trim().trim_matches(['<', '>']);
+        let about = about(&line.message_id);
         let at: jiff::Timestamp = line.at.parse().map_err(|e| format!("mail: {e}"))?;
         Ok(Mail {
-            message_id: id.split('@').next().unwrap_or(id).to_owned(),
+            message_id: line.message_id,
+            about,
             at: Timestamp::from_micros(at.as_microsecond()),
         })
     };
     lines(text).map(mail).collect()
+}
+
+/// `<ORDER.KIND@…>`, whatever may stand behind the kind.
+fn about(message_id: &str) -> Option<(Uuid, String)> {
+    let id = message_id.trim().trim_matches(['<', '>']);
+    let (local, _) = id.split_once('@')?;
+    let mut parts = local.split('.');
+    let (order, kind) = (parts.next()?.parse().ok()?, parts.next()?);
+    Some((order, kind.to_owned()))
 }
 
 /// The calls that the receiver `hook` got, from the NDJSON that it serves. A body that is no event tells
@@ -85,11 +97,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_mail_is_known_by_the_delivery_that_it_names() {
-        let line =
-            r#"{"at":"2026-01-31T23:30:00Z","to":"a@b","messageId":"<d1@brewline>","headers":{}}"#;
-        let mails = mails(&format!("{line}\n\n{line}\n")).unwrap();
-        assert_eq!((mails.len(), mails[0].message_id.as_str()), (2, "d1"));
+    fn a_mail_is_known_by_the_order_and_the_kind_that_it_names() {
+        let order = Uuid::from_u128(7);
+        let line = |id: &str| format!(r#"{{"at":"2026-01-31T23:30:00Z","messageId":"{id}"}}"#);
+        let ids = [
+            format!("<{order}.ready@brewline>"),
+            format!("<{order}.ready.2@b>"),
+            "<x@y>".to_owned(),
+        ];
+        let text = ids.map(|id| line(&id)).join("\n\n");
+        let mails = mails(&text).unwrap();
+        let about = |mail: &Mail| mail.about.clone();
+        let ready = Some((order, "ready".to_owned()));
+        assert_eq!(
+            mails.iter().map(about).collect::<Vec<_>>(),
+            [ready.clone(), ready, None]
+        );
         assert!(super::mails("{}").is_err());
     }
 

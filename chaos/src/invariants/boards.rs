@@ -19,11 +19,14 @@ const ORDERS: &str = "brewline.order.events.v1";
 pub(super) fn boards_are_the_log(all: &Evidence, mut judge: Judge) -> Finding {
     let kept = offered!(judge, all.boards, "boards");
     let log = evidence!(judge, all.log);
-    let folded = match fold(log, &kept.positions) {
+    let mut folded = match fold(log, &kept.positions) {
         Ok(folded) => folded,
         Err(why) => return judge.unknown(why),
     };
-    keys(kept, &folded, &mut judge);
+    let today = jiff::Timestamp::from_microsecond(all.now.as_micros());
+    let today = today.map_or(Date::MIN, |now| now.to_zoned(TimeZone::UTC).date());
+    folded.scores.retain(|key, _| is_kept(key, today));
+    keys(kept, &folded, today, &mut judge);
     for (key, rows) in &folded.scores {
         judge.subject();
         let nobody = BTreeMap::new();
@@ -38,14 +41,28 @@ pub(super) fn boards_are_the_log(all: &Evidence, mut judge: Judge) -> Finding {
     judge.finish()
 }
 
-fn keys(kept: &Boards, folded: &Boards, judge: &mut Judge) {
+/// Windows that are long over are forgotten: a day's after two months, a week's after a year, a
+/// month's after three; and those that are about to be are left alone.
+fn is_kept(key: &BoardKey, today: Date) -> bool {
+    let days = match key.window.as_str() {
+        "day" => 58,
+        "week" => 380,
+        "month" => 1_000,
+        _ => return true,
+    };
+    let starts: Option<Date> = key.starts.parse().ok();
+    starts.is_none_or(|starts| starts >= today.saturating_sub(jiff::Span::new().days(days)))
+}
+
+fn keys(kept: &Boards, folded: &Boards, today: Date, judge: &mut Judge) {
     for key in folded.scores.keys() {
         if !kept.scores.contains_key(key) {
             judge.violation(None, format!("there is no board {}", named(key)));
         }
     }
     for (key, rows) in &kept.scores {
-        if !rows.is_empty() && !folded.scores.contains_key(key) {
+        let is_known = folded.scores.contains_key(key) || !is_kept(key, today);
+        if !rows.is_empty() && !is_known {
             judge.violation(None, format!("the log knows no board {}", named(key)));
         }
     }

@@ -143,7 +143,7 @@ pub(super) fn evidence() -> Evidence {
             vec![ticket(0, "filter", 2), ticket(1, "cake", 1)],
         )]))),
         notified: Some(Ok(notified())),
-        mailbox: Some(Ok(vec![mail(1)])),
+        mailbox: Some(Ok(vec![mail("confirmed")])),
         hooks: Some(Ok(Vec::new())),
         boards: None,
         erasures: None,
@@ -275,10 +275,11 @@ fn ticket(line: i32, product: &str, quantity: i64) -> Ticket {
     }
 }
 
-/// The mail of this delivery.
-pub(super) fn mail(delivery: u128) -> Mail {
+/// The mail of this kind.
+pub(super) fn mail(kind: &str) -> Mail {
     Mail {
-        message_id: Uuid::from_u128(delivery).to_string(),
+        message_id: format!("<{}.{kind}@brewline>", order()),
+        about: Some((order(), kind.to_owned())),
         at: SOLD_AT,
     }
 }
@@ -290,7 +291,6 @@ fn notified() -> Notified {
         since: Timestamp::EPOCH,
     };
     let delivery = Delivery {
-        id: Uuid::from_u128(1),
         order: order(),
         kind: "confirmed".to_owned(),
         state: "sent".to_owned(),

@@ -36,11 +36,10 @@ pub(super) fn told_once(all: &Evidence, mut judge: Judge) -> Finding {
     };
     let mailbox = offered!(judge, all.mailbox, "mailbox");
     let of_order = deliveries(notified, &mut judge);
-    mails_are_on_record(all, notified, mailbox, &mut judge);
-    let arrived: HashSet<&str> = mailbox
-        .iter()
-        .map(|mail| mail.message_id.as_str())
-        .collect();
+    mails_once(all, &of_order, mailbox, &mut judge);
+    let about = mailbox.iter().filter_map(|mail| mail.about.as_ref());
+    let arrived: HashSet<(Uuid, &str)> =
+        about.map(|(order, kind)| (*order, kind.as_str())).collect();
     let stories = stories(log);
     let applied = applied(tables);
     for id in all.judged() {
@@ -89,24 +88,37 @@ fn deliveries<'a>(
     of_order
 }
 
-/// A mail reader shows two mails where the Message-IDs differ: so each is that of the one delivery it
-/// belongs to.
-fn mails_are_on_record(all: &Evidence, notified: &Notified, mailbox: &[Mail], judge: &mut Judge) {
-    let planned = notified
-        .deliveries
-        .iter()
-        .map(|delivery| delivery.id.to_string());
-    let planned: HashSet<String> = planned.collect();
-    for mail in mailbox
-        .iter()
-        .filter(|mail| mail.at.as_micros() >= all.since.as_micros())
-    {
-        judge.subject();
-        if !planned.contains(&mail.message_id) {
-            let id = &mail.message_id;
+/// A mail reader shows two mails where the Message-IDs differ.
+fn mails_once(
+    all: &Evidence,
+    planned: &HashMap<(Uuid, &str), &Delivery>,
+    mailbox: &[Mail],
+    judge: &mut Judge,
+) {
+    let mut told: BTreeMap<(Uuid, &str), BTreeSet<&str>> = BTreeMap::new();
+    for mail in mailbox {
+        if let Some((order, kind)) = mail
+            .about
+            .as_ref()
+            .filter(|(order, _)| all.in_scope(*order))
+        {
+            judge.subject();
+            let ids = told.entry((*order, kind.as_str())).or_default();
+            ids.insert(&mail.message_id);
+        }
+    }
+    for ((order, kind), ids) in told {
+        let count = ids.len();
+        if count > 1 {
             judge.violation(
-                None,
-                format!("mail {id} arrived, which is no delivery on record"),
+                Some(order),
+                format!("its customer got {count} mails that it is {kind}"),
+            );
+        }
+        if !planned.contains_key(&(order, kind)) {
+            judge.violation(
+                Some(order),
+                format!("a mail arrived that it is {kind}, which is not on record"),
             );
         }
     }
@@ -123,7 +135,12 @@ fn wanted(notified: &Notified, customer: &str, kind: &str, placed_at: Timestamp)
     reachable && wish.wants_mail(kind) && since < placed_at.as_micros()
 }
 
-fn arrived_or_why(all: &Evidence, delivery: &Delivery, arrived: &HashSet<&str>, judge: &mut Judge) {
+fn arrived_or_why(
+    all: &Evidence,
+    delivery: &Delivery,
+    arrived: &HashSet<(Uuid, &str)>,
+    judge: &mut Judge,
+) {
     let (order, kind, state) = (delivery.order, &delivery.kind, delivery.state.as_str());
     let mut wrong = |told: &str| {
         judge.violation(
@@ -132,7 +149,7 @@ fn arrived_or_why(all: &Evidence, delivery: &Delivery, arrived: &HashSet<&str>, 
         );
     };
     match state {
-        "sent" if !arrived.contains(delivery.id.to_string().as_str()) => {
+        "sent" if !arrived.contains(&(order, kind.as_str())) => {
             wrong("and never arrived");
         }
         "expired" | "failed" if delivery.reason.trim().is_empty() => wrong("without a reason"),
@@ -237,20 +254,33 @@ mod tests {
     #[test]
     fn a_repeat_with_the_same_ids_is_without_fault() {
         let mut all = sample::evidence();
-        arrives(&mut all, mail(1));
+        arrives(&mut all, mail("confirmed"));
         called(&mut all, &["w1", "w1"]);
         assert_eq!(sample::wrong("I7", &all), Vec::<String>::new());
     }
 
     #[test]
     fn a_second_mail_is_noticed() {
-        damaged("I7", "which is no delivery on record", |all| {
-            arrives(all, mail(2))
+        damaged("I7", "its customer got 2 mails", |all| {
+            let message_id = "another".to_owned();
+            arrives(
+                all,
+                Mail {
+                    message_id,
+                    ..mail("confirmed")
+                },
+            );
         });
         damaged("I7", "two mails were planned", |all| {
             let second = notified(all).deliveries[0].clone();
-            let id = Uuid::from_u128(2);
-            notified(all).deliveries.push(Delivery { id, ..second });
+            notified(all).deliveries.push(second);
+        });
+    }
+
+    #[test]
+    fn a_mail_that_nobody_planned_is_noticed() {
+        damaged("I7", "which is not on record", |all| {
+            arrives(all, mail("ready"))
         });
     }
 
