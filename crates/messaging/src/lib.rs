@@ -17,7 +17,8 @@
 //!   lost its partition by epoch. What cannot be handled goes to the dead letters, and its
 //!   successors with the same subject park behind it.
 //! * [`held`] answers whether a consumer has applied a given version yet, for reads after writes.
-//! * [`operator`] shows positions, relays and dead letters to people on call.
+//! * [`operator`] shows positions, relays and dead letters to people on call, and redrives and drops the
+//!   latter. [`views`] makes a view anew from the log beside the live one.
 //!
 //! What decides (which row to send, when a gap is dead, what is a duplicate, how a batch is halved) is
 //! in state machines without I/O and without a clock: [`relay::core`], [`consumer::core`] and
@@ -38,6 +39,7 @@ mod progress;
 pub mod relay;
 mod settings;
 mod signals;
+pub mod views;
 
 use std::time::Duration;
 

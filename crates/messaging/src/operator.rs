@@ -245,15 +245,21 @@ impl OperatorService for Operator {
 }
 
 fn wish(letter: &str, actor: String, dry_run: bool) -> Result<Wish, Status> {
-    if actor.is_empty() || actor.chars().count() > ACTOR_CHARS_MAX {
-        let said = format!("actor must have 1 to {ACTOR_CHARS_MAX} characters");
-        return Err(Status::invalid_argument(said));
-    }
     Ok(Wish {
         letter: id(letter)?,
-        actor,
+        actor: self::actor(actor)?,
         dry_run,
     })
+}
+
+/// Who acts, when that is a name.
+pub(crate) fn actor(name: String) -> Result<String, Status> {
+    let chars = name.chars().count();
+    if (1..=ACTOR_CHARS_MAX).contains(&chars) && !name.chars().any(char::is_control) {
+        return Ok(name);
+    }
+    let said = format!("actor must have 1 to {ACTOR_CHARS_MAX} characters");
+    Err(Status::invalid_argument(said))
 }
 
 fn id(text: &str) -> Result<Uuid, Status> {
@@ -289,7 +295,7 @@ fn text(id: Option<Uuid>) -> String {
 }
 
 /// An instant on the wire.
-fn instant(at: Instant) -> PbTimestamp {
+pub(crate) fn instant(at: Instant) -> PbTimestamp {
     let at = brewline_kernel::Timestamp::from(at).as_micros();
     PbTimestamp {
         seconds: at.div_euclid(1_000_000),
@@ -317,7 +323,7 @@ fn refused(refusal: Refusal) -> Status {
     clippy::needless_pass_by_value,
     reason = "it is what `map_err` hands over"
 )]
-fn status(error: postgres::Error) -> Status {
+pub(crate) fn status(error: postgres::Error) -> Status {
     tracing::warn!(%error, "the operator's question was not answered");
     if error.is_unavailable() {
         Status::unavailable("the database is not available")

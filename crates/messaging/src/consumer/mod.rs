@@ -13,7 +13,7 @@ mod driver;
 mod parking;
 pub mod plan;
 mod redrive;
-mod store;
+pub(crate) mod store;
 mod transaction;
 mod upkeep;
 
@@ -136,7 +136,7 @@ const fn limits(settings: &ConsumerSettings) -> Limits {
 }
 
 /// A record as an event.
-fn delivery(record: &Received) -> Result<Delivery, Malformed> {
+pub(crate) fn delivery(record: &Received) -> Result<Delivery, Malformed> {
     Ok(Delivery {
         topic: Arc::clone(&record.topic),
         partition: record.partition,

@@ -17,9 +17,9 @@ use crate::inbox::{Key, Known};
 
 /// A consumer's rows.
 #[derive(Clone, Debug)]
-pub(super) struct Store {
-    pub(super) pool: Pool,
-    pub(super) consumer: &'static str,
+pub(crate) struct Store {
+    pub(crate) pool: Pool,
+    pub(crate) consumer: &'static str,
 }
 
 /// What a claim found.
@@ -136,7 +136,7 @@ impl Store {
     }
 
     /// What is stored about the batch's subjects.
-    pub(super) async fn stored(
+    pub(crate) async fn stored(
         &self,
         tx: &Transaction<'_>,
         batch: &[Delivery],
@@ -169,7 +169,7 @@ impl Store {
     }
 
     /// Writes the plan down, but for what the handler does.
-    pub(super) async fn write(
+    pub(crate) async fn write(
         &self,
         tx: &Transaction<'_>,
         plan: &Plan,

@@ -9,6 +9,7 @@
 
 mod consumer;
 mod dead_letters;
+mod rebuild;
 mod redrive;
 mod relay;
 mod schema;

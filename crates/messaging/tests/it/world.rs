@@ -22,7 +22,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-const MIGRATIONS: [Migration; 3] = [
+const MIGRATIONS: [Migration; 4] = [
     Migration {
         version: 1,
         name: "messaging",
@@ -40,6 +40,15 @@ const MIGRATIONS: [Migration; 3] = [
         version: 3,
         name: "operator",
         sql: OPERATOR_SCHEMA,
+    },
+    Migration {
+        version: 4,
+        name: "board",
+        sql: "create table board (
+                  subject text primary key, version bigint not null, total bigint not null,
+                  written_at timestamptz not null default clock_timestamp()
+              ) with (fillfactor = 50);
+              create index board_by_total on board (total desc) where total > 0;",
     },
 ];
 
@@ -101,6 +110,26 @@ impl World {
 
     pub(crate) const fn consumer(&self) -> &'static str {
         self.spec.name
+    }
+
+    pub(crate) const fn spec(&self) -> ConsumerSpec {
+        self.spec
+    }
+
+    /// Sends many events straight to the topic, in their order.
+    pub(crate) async fn publish_all(&self, events: &[NewEvent]) {
+        let producer = self.producer();
+        let mut sent = Vec::new();
+        for event in events {
+            let payload = event.payload.clone().unwrap_or_default();
+            let mut envelope = event.envelope.clone();
+            envelope.source = "test".to_owned();
+            let record = brewline_messaging::cloud_events::record(event.topic, &envelope, payload);
+            sent.push(producer.send(record).unwrap());
+        }
+        for sent in sent {
+            sent.await.unwrap();
+        }
     }
 
     pub(crate) fn event(&self, subject: &str, version: i64) -> NewEvent {
@@ -196,7 +225,7 @@ impl World {
         &self,
         instance: &str,
         settings: ConsumerSettings,
-        recorder: Recorder,
+        recorder: impl Handler,
         monitor: Monitor,
     ) -> Running {
         let connections = Connections {
