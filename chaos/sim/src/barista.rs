@@ -1,6 +1,7 @@
 //! The barista, played by the world itself: whatever an order asks it is answered sooner or later, in a
 //! transaction of the order's. Nobody begins with an order unless its customer wants it back.
 
+use brewline_failpoint::planted;
 use brewline_kernel::OrderId;
 use brewline_order_domain::checkout::CheckoutEvent;
 use brewline_order_domain::order::{BaristaNews, Order, OrderStatus, hear};
@@ -37,6 +38,9 @@ impl World {
             return;
         };
         let news = self.answer(&order);
+        if planted("refusal-forgotten") && matches!(news, BaristaNews::Refused { .. }) {
+            return;
+        }
         self.tell(format_args!("barista: {news:?} for order {id}"));
         let events = match hear(&order, news.clone(), self.instant()) {
             Ok(events) => events,

@@ -4,7 +4,7 @@ use brewline_failpoint::plant;
 use brewline_sim::{run, run_many};
 
 /// A bug, and the invariants one of which must name it.
-const BUGS: [(&str, &[&str]); 23] = [
+const BUGS: [(&str, &[&str]); 24] = [
     ("lose-acked-order", &["I1"]),
     ("idempotency-ignores-key", &["I14"]),
     ("phantom-order", &["I2"]),
@@ -20,6 +20,7 @@ const BUGS: [(&str, &[&str]); 23] = [
     ("confirm-without-authorisation-known", &["I5", "I8"]),
     ("wrong-total", &["I6"]),
     ("lose-saga-deadline", &["I8"]),
+    ("refusal-forgotten", &["I8"]),
     ("saga-skips-state", &["I9"]),
     ("relay-skips-gaps", &["I10"]),
     ("relay-marks-before-ack", &["I10"]),

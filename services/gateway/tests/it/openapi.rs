@@ -153,6 +153,12 @@ fn path_parameters_are_those_of_the_path() {
 }
 
 fn script(it: &Edge) {
+    script_orders(it);
+    script_catalogue(it);
+    script_customers(it);
+}
+
+fn script_orders(it: &Edge) {
     let placed = order::PlaceOrderResponse {
         order: Some(samples::full_order()),
         replayed: true,
@@ -183,6 +189,9 @@ fn script(it: &Edge) {
         next_page_token: "more".to_owned(),
     };
     it.stub.say("list_orders", page);
+}
+
+fn script_catalogue(it: &Edge) {
     let stores = vec![samples::store()];
     it.stub
         .say("list_stores", catalogue::ListStoresResponse { stores });
@@ -214,6 +223,9 @@ fn script(it: &Edge) {
         replayed: true,
     };
     it.stub.say("adjust_stock", adjusted);
+}
+
+fn script_customers(it: &Edge) {
     let created = customer::CreateCustomerResponse {
         customer: Some(samples::customer()),
         replayed: true,
