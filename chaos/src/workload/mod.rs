@@ -4,6 +4,7 @@
 //! system that makes its customers wait cannot hide it (coordinated omission). A customer without a
 //! certain answer asks again under the same key, as a good client does.
 
+mod bar;
 mod client;
 mod mix;
 
@@ -20,6 +21,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+pub use bar::{Bar, WallItem, wall};
 pub use client::{Answer, Client, Error};
 pub use mix::{Mix, Planned, Seeded, Shop};
 

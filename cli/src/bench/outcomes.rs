@@ -19,6 +19,19 @@ pub struct Ended {
     pub closed_at: Option<Timestamp>,
 }
 
+// === impl Ended ===
+
+impl Ended {
+    /// Whether it was sold, and still is.
+    #[must_use]
+    pub fn sold(&self) -> bool {
+        matches!(
+            self.status.as_str(),
+            "confirmed" | "preparing" | "ready" | "collected"
+        )
+    }
+}
+
 /// Every order of these stores placed since then.
 ///
 /// # Errors
@@ -57,6 +70,6 @@ pub async fn read(
 /// When the database does not answer.
 pub async fn open(orders: &Pool, stores: &[String]) -> Result<i64, Error> {
     let sql = "select count(*) from saga s join orders o on o.order_id = s.saga_id
-               where s.open and o.store_id = any($1)";
+               where (s.open or o.status = 'cancelling') and o.store_id = any($1)";
     Ok(orders.get().await?.query_one(sql, &[&stores]).await?.get(0))
 }

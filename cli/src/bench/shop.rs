@@ -6,11 +6,13 @@ use anyhow::{Context as _, bail, ensure};
 use brewline_chaos::history::Journal;
 use brewline_chaos::workload::{Answer, Client, Planned, Shop, attempt};
 use futures_util::future::try_join_all;
-use hyper::Method;
+use hyper::{Method, StatusCode};
 use serde_json::{Value, json};
 
 /// Stores: enough that no single row is everybody's, few enough to be a chain's busy morning.
 const STORES: usize = 3;
+/// Where they are: whatever the time is, in one of them the date is not that of Greenwich.
+const TIME_ZONES: [&str; STORES] = ["Europe/Lisbon", "Pacific/Kiritimati", "Pacific/Pago_Pago"];
 /// Products besides the one everybody wants.
 const PRODUCTS: usize = 20;
 /// Connections by which customers are made: they are many, and `order` makes batches of what arrives
@@ -19,8 +21,19 @@ const CONNECTIONS: usize = 32;
 /// How long a request of the set-up may take, and for how long it is tried again.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Makes stores, products, stock and so many customers of their own for one run: enough that none of
-/// them orders as no customer does, or payment's risk rules refuse them. Its first orders stand in the
+/// How a shop is made.
+#[derive(Clone, Copy, Debug)]
+pub struct Opening {
+    /// Stock of each product in each store.
+    pub stock: i64,
+    /// Customers: enough that none of them orders as no customer does, or payment's risk rules refuse
+    /// them.
+    pub customers: usize,
+    /// How many of a hundred customers want mails; the others want none.
+    pub mail_percent: usize,
+}
+
+/// Makes stores, products, stock and customers of their own for one run. Its first orders stand in the
 /// journal like all others.
 ///
 /// # Errors
@@ -28,8 +41,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub async fn open(
     gateway: &str,
     run: &str,
-    stock: i64,
-    customers: usize,
+    opening: Opening,
     journal: Option<&Journal>,
 ) -> anyhow::Result<Shop> {
     let mut client = Client::new(gateway, PATIENCE);
@@ -37,8 +49,8 @@ pub async fn open(
     let products: Vec<String> = (0..=PRODUCTS)
         .map(|n| format!("bench-{run}-p{n}"))
         .collect();
-    for store in &stores {
-        let body = json!({ "name": store, "currency": "EUR", "timeZone": "Europe/Lisbon" });
+    for (store, time_zone) in stores.iter().zip(TIME_ZONES) {
+        let body = json!({ "name": store, "currency": "EUR", "timeZone": time_zone });
         call(
             &mut client,
             Method::PUT,
@@ -49,22 +61,13 @@ pub async fn open(
         .await?;
     }
     for (number, product) in products.iter().enumerate() {
-        let price = json!([{ "amountMinor": 250 + 10 * number, "currency": "EUR" }]);
-        let body = json!({
-            "name": product, "kind": "drink", "method": "espresso", "origin": "kenya", "prices": price,
-        });
-        call(
-            &mut client,
-            Method::PUT,
-            &format!("/v1/catalogue/{product}"),
-            None,
-            &body,
-        )
-        .await?;
+        let path = format!("/v1/catalogue/{product}");
+        let body = on_the_card(product, number);
+        call(&mut client, Method::PUT, &path, None, &body).await?;
     }
     for store in &stores {
         for product in &products {
-            let body = json!({ "productId": product, "delta": stock, "reason": "bench" });
+            let body = json!({ "productId": product, "delta": opening.stock, "reason": "bench" });
             let key = format!("{store}-{product}");
             let path = format!("/v1/stores/{store}/stock");
             call(&mut client, Method::POST, &path, Some(&key), &body).await?;
@@ -72,20 +75,50 @@ pub async fn open(
     }
     let shop = Shop {
         stores,
-        customers: self::customers(gateway, run, customers).await?,
+        customers: customers(gateway, run, opening).await?,
         products,
     };
     until_priced(&mut client, &shop, journal).await?;
     Ok(shop)
 }
 
+/// Drinks of several methods and origins, and some food, so that every board has members.
+fn on_the_card(product: &str, number: usize) -> Value {
+    let price = json!([{ "amountMinor": 250 + 10 * number, "currency": "EUR" }]);
+    if number % 5 == 4 {
+        return json!({
+            "name": product, "kind": "food", "method": "", "origin": "", "prices": price,
+        });
+    }
+    let method = if number.is_multiple_of(2) {
+        "espresso"
+    } else {
+        "v60"
+    };
+    let origin = if number.is_multiple_of(3) {
+        "ethiopia"
+    } else {
+        "kenya"
+    };
+    json!({
+        "name": product, "kind": "drink", "method": method, "origin": origin, "prices": price,
+    })
+}
+
 /// Makes customers, many at once.
-async fn customers(gateway: &str, run: &str, count: usize) -> anyhow::Result<Vec<String>> {
+async fn customers(gateway: &str, run: &str, opening: Opening) -> anyhow::Result<Vec<String>> {
+    let Opening {
+        customers,
+        mail_percent,
+        ..
+    } = opening;
     let lane = async |first: usize| {
         let mut client = Client::new(gateway, PATIENCE);
         let mut made = Vec::new();
-        for number in (first..count).step_by(CONNECTIONS) {
-            made.push(customer(&mut client, run, number).await?);
+        for number in (first..customers).step_by(CONNECTIONS) {
+            let customer = customer(&mut client, run, number).await?;
+            wishes(&mut client, &customer, number % 100 < mail_percent).await?;
+            made.push(customer);
         }
         anyhow::Ok(made)
     };
@@ -105,6 +138,26 @@ async fn customer(client: &mut Client, run: &str, number: usize) -> anyhow::Resu
     let id = made.get("customerId").and_then(Value::as_str);
     Ok(id.context("a customer was made without an id")?.to_owned())
 }
+
+/// Says whether a customer wants mails. Before there are notifications nobody can say so.
+async fn wishes(client: &mut Client, customer: &str, mails: bool) -> anyhow::Result<()> {
+    let (channels, kinds): (&[&str], &[&str]) = if mails {
+        (&["email"], &KINDS)
+    } else {
+        (&[], &[])
+    };
+    let body = json!({ "channels": channels, "kinds": kinds });
+    let path = format!("/v1/customers/{customer}/preferences");
+    let answer = client.send(Method::PUT, &path, None, body.to_string());
+    let answer = answer.await.with_context(|| format!("call {path}"))?;
+    if answer.status == StatusCode::NOT_FOUND {
+        return Ok(());
+    }
+    successful(&answer, &path)
+}
+
+/// Everything a customer can be told.
+const KINDS: [&str; 4] = ["confirmed", "rejected", "ready", "cancelled"];
 
 /// An order is priced from `order`'s copy of the catalogue, which follows inventory by events: waits
 /// until a first order of the last product is accepted everywhere.

@@ -8,14 +8,16 @@ use std::time::Duration;
 use anyhow::Context as _;
 use brewline_chaos::history::Journal;
 use brewline_chaos::workload::{self, Load, Mix, Placed, Shop};
+use brewline_kafka::Admin;
 use brewline_kernel::system::SystemClock;
 use brewline_kernel::{Clock as _, Timestamp};
 use brewline_postgres::Pool;
 use clap::Args;
 use tokio_util::sync::CancellationToken;
 
-use crate::bench::{machine, outcomes, reference, shop};
+use crate::bench::{lag, machine, outcomes, reference, shop};
 use crate::exit::{Unknown, Usage};
+use crate::stack::postgres::DATABASES;
 use crate::stack::{Endpoints, Stack};
 use crate::{sources, terminal};
 
@@ -43,6 +45,10 @@ pub struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 10_000_000,
         value_parser = clap::value_parser!(i64).range(1..))]
     stock: i64,
+    /// How many of a hundred customers want mails
+    #[arg(long, value_name = "PERCENT", default_value_t = 20,
+        value_parser = clap::value_parser!(u8).range(..=100))]
+    mails: u8,
     /// Requests that may be open at once
     #[arg(long, value_name = "N", default_value_t = 256,
         value_parser = clap::value_parser!(u16).range(1..))]
@@ -89,7 +95,7 @@ struct Run {
 #[derive(Debug)]
 struct Closing {
     ended: BTreeMap<uuid::Uuid, outcomes::Ended>,
-    lag: Duration,
+    lag: lag::Lag,
 }
 
 /// Loads the running stack and reports.
@@ -140,8 +146,11 @@ async fn measured(
     let shop = shop::open(
         &stack.gateway()?,
         &name,
-        arguments.stock,
-        CUSTOMERS,
+        shop::Opening {
+            stock: arguments.stock,
+            customers: CUSTOMERS,
+            mail_percent: usize::from(arguments.mails),
+        },
         journal.as_ref(),
     )
     .await?;
@@ -161,13 +170,17 @@ async fn measured(
     let measured = load(arguments.duration, arguments.seed);
     let placed = workload::run(measured, CancellationToken::new()).await;
     let ended_at = SystemClock.now();
-    progress.show("waiting until every order is closed");
-    let orders = databases.get("order").context("no database of order")?;
-    let lag = until_closed(orders, &stores).await;
+    progress.show("waiting until every order is closed and nobody is behind");
+    let orders = databases
+        .get("order")
+        .context("no database of order")?
+        .clone();
+    let followers = followers(stack, databases.clone(), &stores)?;
+    let lag = followers.caught_up(CLOSE_WITHIN).await;
     let after = machine::sample(&endpoints, &databases).await;
     let closing = match lag {
-        Ok(lag) => closing(orders, &stores, began, lag).await,
-        Err(silence) => Err(silence),
+        Ok(lag) => closing(&orders, &stores, began, lag).await,
+        Err(silence) => Err(silence).context("count open orders"),
     };
     Ok(Run {
         placed,
@@ -208,34 +221,41 @@ impl Arguments {
     }
 }
 
+/// Of every service that the stack names a database of.
 fn databases(endpoints: &Endpoints) -> anyhow::Result<BTreeMap<&'static str, Pool>> {
-    ["order", "inventory", "payment"]
+    let named = |service: &&str| endpoints.evidence.postgres.contains_key(*service);
+    DATABASES
         .into_iter()
+        .filter(named)
         .map(|service| Ok((service, sources::database(endpoints, service)?)))
         .collect()
+}
+
+fn followers(
+    stack: &Stack,
+    databases: BTreeMap<&'static str, Pool>,
+    stores: &[String],
+) -> anyhow::Result<lag::Followers> {
+    let endpoints = stack.endpoints()?;
+    let runs = endpoints.services.contains_key("leaderboard");
+    let leaderboard = runs.then(|| stack.channel("leaderboard")).transpose()?;
+    let broker = Admin::new(&sources::kafka(&endpoints)).context("reach the broker")?;
+    Ok(lag::Followers {
+        databases,
+        broker,
+        leaderboard,
+        stores: stores.to_vec(),
+    })
 }
 
 async fn closing(
     orders: &Pool,
     stores: &[String],
     began: Timestamp,
-    lag: Duration,
+    lag: lag::Lag,
 ) -> anyhow::Result<Closing> {
     let ended = outcomes::read(orders, stores, began)
         .await
         .context("read the outcomes")?;
     Ok(Closing { ended, lag })
-}
-
-async fn until_closed(orders: &Pool, stores: &[String]) -> anyhow::Result<Duration> {
-    let started = tokio::time::Instant::now();
-    while outcomes::open(orders, stores)
-        .await
-        .context("count open orders")?
-        > 0
-        && started.elapsed() < CLOSE_WITHIN
-    {
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    Ok(started.elapsed())
 }

@@ -67,7 +67,8 @@ async fn until_closed(orders: &Pool, placed_before: Timestamp) -> anyhow::Result
 }
 
 async fn open_orders(orders: &Pool, placed_before: Timestamp) -> anyhow::Result<i64> {
-    let sql = "select count(*) from saga where open and started_at < $1";
+    let sql = "select count(*) from saga s join orders o on o.order_id = s.saga_id
+               where (s.open or o.status = 'cancelling') and s.started_at < $1";
     Ok(orders
         .get()
         .await?

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use brewline_chaos::history::Journal;
-use brewline_chaos::workload::{self, Load, Mix};
+use brewline_chaos::workload::{self, Bar, Load, Mix};
 use brewline_cli::bench::shop;
 use brewline_cli::sources;
 use brewline_cli::stack::Endpoints;
@@ -20,6 +20,10 @@ use tokio_util::sync::CancellationToken;
 const RATE: u64 = 40;
 /// Customers: each orders once in a few seconds, which no risk rule minds.
 const CUSTOMERS: usize = 100;
+/// How many of a hundred customers want mails: enough that some are always on their way.
+const MAIL_PERCENT: usize = 40;
+/// How many baristas work in the first store; whatever is ordered in the others stays on their walls.
+const BARISTAS: usize = 4;
 /// More than any sequence of scenarios takes.
 const LOAD_FOR: Duration = Duration::from_secs(3_600);
 /// How long a process may take to be ready again.
@@ -50,6 +54,9 @@ pub(crate) struct Platform {
     pub(crate) opened: Timestamp,
     customers: CancellationToken,
     load: JoinHandle<Vec<workload::Placed>>,
+    /// The store whose baristas work.
+    pub(crate) bar: String,
+    baristas: JoinHandle<()>,
 }
 
 // === impl Platform ===
@@ -79,7 +86,12 @@ impl Platform {
         let gateway = endpoints.gateway.context("no gateway")?;
         let name = format!("kill{:x}", SystemClock.now().as_millis());
         let written = Journal::open(&journal)?;
-        let shop = shop::open(&gateway, &name, 1_000_000, CUSTOMERS, Some(&written)).await?;
+        let opening = shop::Opening {
+            stock: 1_000_000,
+            customers: CUSTOMERS,
+            mail_percent: MAIL_PERCENT,
+        };
+        let shop = shop::open(&gateway, &name, opening, Some(&written)).await?;
         let opened = SystemClock.now();
         let load = Load {
             gateway,
@@ -98,6 +110,15 @@ impl Platform {
             journal: Some(written),
         };
         let customers = CancellationToken::new();
+        let bar = load.shop.stores.first().context("no store")?.clone();
+        let work = Bar {
+            gateway: load.gateway.clone(),
+            store: bar.clone(),
+            hands: BARISTAS,
+            timeout: load.timeout,
+        };
+        #[allow(clippy::disallowed_methods, reason = "a test has no task tracker")]
+        let baristas = tokio::spawn(work.work(customers.clone()));
         #[allow(clippy::disallowed_methods, reason = "a test has no task tracker")]
         let load = tokio::spawn(workload::run(load, customers.clone()));
         Ok(Self {
@@ -107,6 +128,8 @@ impl Platform {
             opened,
             customers,
             load,
+            bar,
+            baristas,
         })
     }
 
@@ -117,9 +140,11 @@ impl Platform {
             data,
             customers,
             load,
+            baristas,
             ..
         } = self;
         customers.cancel();
+        baristas.await.context("the baristas ended badly")?;
         let placed = load.await.context("the load ended badly")?;
         let accepted = placed
             .iter()
@@ -144,7 +169,7 @@ impl Platform {
     pub(crate) async fn send_customers_home(&self) -> anyhow::Result<()> {
         self.customers.cancel();
         self.until("every customer is answered", async || {
-            self.load.is_finished()
+            self.load.is_finished() && self.baristas.is_finished()
         })
         .await
     }

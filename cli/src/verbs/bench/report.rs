@@ -23,7 +23,11 @@ pub(super) struct Report {
     memory_mib: BTreeMap<String, u64>,
     rows_per_order: BTreeMap<String, f64>,
     wal_bytes_per_order: Option<f64>,
+    /// From the end of the load until every order was closed and nobody was behind.
     lag_seconds_after: Option<f64>,
+    /// The same, by who was behind: each consumer, the mails, the orders themselves. Who is missing was
+    /// still behind, or could not be asked, when waiting ended.
+    lag_seconds_after_by: BTreeMap<String, f64>,
     reference: Reference,
     unplanned_share: Option<f64>,
 }
@@ -96,7 +100,8 @@ impl Report {
                 .collect(),
             rows_per_order: rows(run, orders),
             wal_bytes_per_order: wal.map(|(after, before)| signed(after - before) / orders),
-            lag_seconds_after: closing.map(|found| found.lag.as_secs_f64()),
+            lag_seconds_after: closing.and_then(|found| found.lag.all.map(|all| all.as_secs_f64())),
+            lag_seconds_after_by: closing.map(lag_by).unwrap_or_default(),
             reference: Reference {
                 batched_commits_per_second: run.reference,
                 rows_per_batch: 64,
@@ -167,7 +172,13 @@ impl Report {
             "WAL an order",
             figure(self.wal_bytes_per_order, 0, " bytes"),
         );
-        line("all closed after", figure(self.lag_seconds_after, 1, " s"));
+        line(
+            "nobody behind after",
+            figure(self.lag_seconds_after, 1, " s"),
+        );
+        for (who, seconds) in &self.lag_seconds_after_by {
+            line(&format!("  {who}"), format!("{seconds:.1} s"));
+        }
         let reference = self.reference.batched_commits_per_second;
         line(
             "reference",
@@ -238,6 +249,12 @@ impl Latency {
     }
 }
 
+fn lag_by(closing: &Closing) -> BTreeMap<String, f64> {
+    let by = closing.lag.by.iter();
+    by.map(|(who, took)| (who.clone(), took.as_secs_f64()))
+        .collect()
+}
+
 fn settled<'a>(run: &'a Run, closing: &'a Closing) -> impl Iterator<Item = u128> + 'a {
     run.placed.iter().filter_map(|placed| {
         let at = closing.ended.get(&placed.order?)?.settled_at?;
@@ -247,9 +264,8 @@ fn settled<'a>(run: &'a Run, closing: &'a Closing) -> impl Iterator<Item = u128>
 
 /// Orders that were sold and whose checkout ended while customers were still coming.
 fn sold_in_time(run: &Run, closing: &Closing) -> f64 {
-    let in_time = |ended: &&Ended| {
-        ended.status == "confirmed" && ended.closed_at.is_some_and(|at| at <= run.ended_at)
-    };
+    let in_time =
+        |ended: &&Ended| ended.sold() && ended.closed_at.is_some_and(|at| at <= run.ended_at);
     count(closing.ended.values().filter(in_time).count())
 }
 
@@ -286,7 +302,9 @@ fn outcome(run: &Run, placed: &brewline_chaos::workload::Placed) -> String {
 
 fn unplanned(name: &str, run: &Run) -> bool {
     match name {
-        "confirmed" | "cancelled" | "payment-declined" => false,
+        "confirmed" | "preparing" | "ready" | "collected" | "cancelled" | "payment-declined" => {
+            false
+        }
         "out-of-stock" => !run.planned_rejections,
         _ => true,
     }
@@ -343,6 +361,7 @@ mod tests {
     use brewline_kernel::Timestamp;
 
     use super::*;
+    use crate::bench::lag::Lag;
     use crate::bench::machine::Sample;
 
     fn run(closing: anyhow::Result<Closing>) -> Run {
@@ -377,7 +396,7 @@ mod tests {
         };
         Closing {
             ended: [(uuid::Uuid::nil(), ended)].into(),
-            lag: Duration::ZERO,
+            lag: Lag::default(),
         }
     }
 
