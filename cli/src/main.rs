@@ -50,6 +50,10 @@ enum Verb {
     Order(verbs::order::Arguments),
     /// Sagas: parked ones first, then the oldest
     Saga(verbs::saga::Arguments),
+    /// Dead letters: what consumers could not handle
+    Dlq(verbs::dlq::Arguments),
+    /// Views: made anew from the log, compared, switched
+    View(verbs::view::Arguments),
     /// Events as they come, envelope and body
     Events(verbs::events::Arguments),
     /// An order's whole story, and on what it is stuck
@@ -132,6 +136,8 @@ async fn run(verb: Verb, stack: &Stack) -> anyhow::Result<ExitCode> {
         Verb::Kafka(arguments) => verbs::kafka::run(arguments, stack).await,
         Verb::Order(arguments) => verbs::order::run(arguments, stack).await,
         Verb::Saga(arguments) => verbs::saga::run(arguments, stack).await,
+        Verb::Dlq(arguments) => verbs::dlq::run(arguments, stack).await,
+        Verb::View(arguments) => verbs::view::run(arguments, stack).await,
         Verb::Events(arguments) => verbs::events::run(arguments, stack).await,
         Verb::Why(arguments) => verbs::why::run(arguments, stack).await,
         Verb::Verify(arguments) => verbs::verify::run(arguments, stack).await,

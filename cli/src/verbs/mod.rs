@@ -1,12 +1,14 @@
 //! The verbs: one file each, with its `Arguments` and its `run`.
 
 pub mod bench;
+pub mod dlq;
 pub mod down;
 pub mod events;
 mod given;
 pub mod kafka;
 pub mod kill;
 pub mod logs;
+mod operator;
 pub mod order;
 pub mod psql;
 pub mod restart;
@@ -19,6 +21,7 @@ pub mod supervise;
 pub mod test;
 pub mod up;
 pub mod verify;
+pub mod view;
 pub mod why;
 
 pub use crate::exit::Unknown;

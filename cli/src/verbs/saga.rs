@@ -1,9 +1,13 @@
-//! `saga list|show`: what the order service's sagas are at.
+//! `saga list|show|retry|compensate`: what the order service's sagas are at, and what is done about those
+//! that stand aside.
 
 use std::process::ExitCode;
 
 use brewline_proto::operator::v1::saga_service_client::SagaServiceClient;
-use brewline_proto::operator::v1::{GetSagaRequest, GetSagaResponse, ListSagasRequest, Saga};
+use brewline_proto::operator::v1::{
+    CompensateSagaRequest, GetSagaRequest, GetSagaResponse, ListSagasRequest, RetrySagaRequest,
+    Saga,
+};
 use clap::{Args, Subcommand};
 use comfy_table::Table;
 use comfy_table::presets::NOTHING;
@@ -14,6 +18,7 @@ use uuid::Uuid;
 use crate::exit::{Unknown, Usage};
 use crate::stack::Stack;
 use crate::terminal;
+use crate::verbs::operator::{Actor, instant};
 
 /// Arguments of `saga`.
 #[derive(Debug, Args)]
@@ -44,17 +49,38 @@ enum Action {
         #[arg(long)]
         json: bool,
     },
+    /// Have a parked saga try again what it was parked at
+    Retry(Act),
+    /// Give a parked saga's order up and undo all it did; refused where that would break the books
+    Compensate(Act),
 }
 
-/// Lists or shows sagas.
+/// Arguments of an action on a saga.
+#[derive(Debug, Args)]
+struct Act {
+    /// Its id: the order's
+    id: Uuid,
+    /// Say whether it would be done and change nothing
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    actor: Actor,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Lists, shows or moves sagas.
 ///
 /// # Errors
-/// When the order service does not answer, or there is no such saga.
+/// When the order service does not answer, there is no such saga, or the action is refused.
 pub async fn run(arguments: Arguments, stack: &Stack) -> anyhow::Result<ExitCode> {
     let mut client = SagaServiceClient::new(stack.channel("order")?);
     match arguments.action {
         Action::List { state, limit, json } => list(&mut client, state, limit, json).await?,
         Action::Show { id, json } => show(&mut client, id.to_string(), json).await?,
+        Action::Retry(act) => retry(&mut client, &act).await?,
+        Action::Compensate(act) => compensate(&mut client, &act).await?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -137,6 +163,37 @@ async fn show(
     Ok(())
 }
 
+async fn retry(client: &mut SagaServiceClient<Channel>, act: &Act) -> anyhow::Result<()> {
+    let request = RetrySagaRequest {
+        saga_id: act.id.to_string(),
+        actor: act.actor.name(),
+        dry_run: act.dry_run,
+    };
+    let answer = client.retry_saga(request).await.map_err(refused)?;
+    moved(act, "it tries again", answer.into_inner().saga.as_ref())
+}
+
+async fn compensate(client: &mut SagaServiceClient<Channel>, act: &Act) -> anyhow::Result<()> {
+    let request = CompensateSagaRequest {
+        saga_id: act.id.to_string(),
+        actor: act.actor.name(),
+        dry_run: act.dry_run,
+    };
+    let answer = client.compensate_saga(request).await.map_err(refused)?;
+    moved(act, "it is undone", answer.into_inner().saga.as_ref())
+}
+
+fn moved(act: &Act, what: &str, saga: Option<&Saga>) -> anyhow::Result<()> {
+    if act.json {
+        let saga = saga.map(saga_json);
+        return terminal::say_json(&json!({ "dryRun": act.dry_run, "saga": saga }));
+    }
+    let would = if act.dry_run { "dry run: " } else { "" };
+    let (state, step) = saga.map_or(("?", ""), |saga| (saga.state.as_str(), saga.step.as_str()));
+    terminal::say(format!("{would}{what}; now {state} {step}"));
+    Ok(())
+}
+
 fn saga_json(saga: &Saga) -> Value {
     json!({
         "sagaId": saga.saga_id,
@@ -168,12 +225,6 @@ fn with_log_json(answer: &GetSagaResponse) -> Value {
     json!({ "saga": answer.saga.as_ref().map(saga_json), "log": log })
 }
 
-fn instant(at: Option<prost_types::Timestamp>) -> Option<String> {
-    let at = at?;
-    let at = jiff::Timestamp::new(at.seconds, at.nanos).ok()?;
-    Some(format!("{at:.6}"))
-}
-
 #[allow(
     clippy::needless_pass_by_value,
     reason = "the shape that `map_err` wants"
@@ -182,6 +233,9 @@ fn refused(status: tonic::Status) -> anyhow::Error {
     let message = status.message();
     if status.code() == tonic::Code::NotFound {
         return anyhow::anyhow!("{message}");
+    }
+    if status.code() == tonic::Code::FailedPrecondition {
+        return anyhow::anyhow!("refused: {message}");
     }
     if status.code() == tonic::Code::InvalidArgument {
         return Usage(message.to_owned()).into();

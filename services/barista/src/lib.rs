@@ -43,6 +43,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "barista",
         sql: include_str!("../migrations/0002_barista.sql"),
     },
+    Migration {
+        version: 3,
+        name: "operator",
+        sql: include_str!("../migrations/0003_operator.sql"),
+    },
 ];
 
 /// Starts the service: schema, relay, consumer, walls, gRPC.

@@ -51,6 +51,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "housekeeping",
         sql: include_str!("../migrations/0003_housekeeping.sql"),
     },
+    Migration {
+        version: 4,
+        name: "operator",
+        sql: include_str!("../migrations/0004_operator.sql"),
+    },
 ];
 
 /// Starts the service: schema, relay, consumer, gRPC.

@@ -7,3 +7,4 @@ pub mod readiness;
 pub mod saga_operator;
 pub mod stock_consumer;
 pub mod tickets_consumer;
+pub mod view_operator;

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
-use brewline_messaging::{Monitor, Outbox, operator};
+use brewline_messaging::{Monitor, Outbox, operator, views};
 use brewline_proto::customer::v1::customer_service_server::CustomerServiceServer;
 use brewline_proto::operator::v1::saga_service_server::SagaServiceServer;
 use brewline_proto::order::v1::order_service_server::OrderServiceServer;
@@ -20,7 +20,9 @@ use crate::inbound::grpc::OrderGrpc;
 use crate::inbound::saga_operator::SagaOperator;
 use crate::inbound::stock_consumer::StockConsumer;
 use crate::inbound::tickets_consumer::TicketsConsumer;
-use crate::inbound::{catalogue_consumer, readiness, stock_consumer, tickets_consumer};
+use crate::inbound::{
+    catalogue_consumer, readiness, stock_consumer, tickets_consumer, view_operator,
+};
 use crate::outbound::payments_client::PaymentsClient;
 use crate::{MIGRATIONS, Parts, app};
 
@@ -61,7 +63,8 @@ pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
     let place = PlaceOrders::start(&context, parts.clone(), config.place);
     erase_again(&context, &parts);
     let watchers = Watchers::new(config.watchers_max, context.shutdown());
-    let routes = routes(&parts, place, monitor, watchers);
+    let views = views::service(view_operator::all(), &config.postgres, &config.kafka);
+    let routes = routes(&parts, place, monitor, watchers).add_service(views);
     grpc::serve(&context, config.grpc_listen, routes).await
 }
 
