@@ -1,0 +1,9 @@
+//! What this service does, a file per use case.
+
+pub mod call_hooks;
+pub mod endpoints;
+pub mod housekeeping;
+pub mod meet_customers;
+pub mod pull_events;
+pub mod rate;
+pub mod send_mails;

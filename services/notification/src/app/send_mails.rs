@@ -1,0 +1,298 @@
+//! Sends the mails whose turn has come.
+//!
+//! A turn: take due deliveries (a lease, not a lock: a worker that dies gives them back by dying), hand
+//! each in on its own connection, record what came of them together. The mail server is asked outside any
+//! transaction. Between its answer and the record a crash leaves a mail that is sent again: under the same
+//! Message-ID, so that a mailbox shows one.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use brewline_failpoint as failpoint;
+use brewline_kernel::{Clock, IdGenerator, OrderId, system};
+use brewline_messaging::Outbox;
+use brewline_notification_domain::{
+    MailAnswer, Next, Turn, after_mail, judge, message, message_id,
+};
+use brewline_postgres::{Error as DatabaseError, Pace, Pool};
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::rate::Rate;
+use crate::outbound::deliveries::{self, Claimed, Recorded};
+use crate::outbound::event_codec::{self, Ended};
+use crate::outbound::mailer::{Mail, MailSettings, Mailer};
+use crate::signals;
+
+/// How long a delivery is taken for: twice what handing it in may take, so that nobody takes it over
+/// while its worker lives.
+const LEASE_TIMEOUTS: u32 = 2;
+/// How often it is looked for work without being woken.
+const POLL: Duration = Duration::from_millis(500);
+/// How long to wait after the database failed.
+const TROUBLE: Duration = Duration::from_millis(500);
+/// The most deliveries taken, or recorded, at once.
+const BATCH_MAX: usize = 256;
+
+/// What sending needs.
+#[derive(Clone)]
+pub struct SendMails {
+    /// The service's own database.
+    pub pool: Pool,
+    /// Where events go.
+    pub outbox: Outbox,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// Names events.
+    pub ids: Arc<dyn IdGenerator>,
+    /// Hands mails in.
+    pub mailer: Arc<Mailer>,
+    /// How mails are sent.
+    pub settings: MailSettings,
+    /// Says that there is work.
+    pub wake: Arc<Notify>,
+}
+
+/// A worker at work.
+struct Worker {
+    parts: SendMails,
+    rate: Rate,
+    pace: Pace,
+    sending: JoinSet<Done>,
+    done: Vec<Done>,
+    /// Whether more may be due than was taken.
+    more: bool,
+}
+
+/// A turn that is over.
+#[derive(Debug)]
+struct Done {
+    claimed: Claimed,
+    next: Next,
+    expired: bool,
+}
+
+// === impl SendMails ===
+
+impl SendMails {
+    /// Sends until shutdown. What is on its way then is finished and recorded.
+    pub async fn run(self, shutdown: CancellationToken) {
+        let mut worker = Worker {
+            rate: Rate::new(self.settings.per_second_max),
+            pace: self.pool.pace(),
+            parts: self,
+            sending: JoinSet::new(),
+            done: Vec::new(),
+            more: true,
+        };
+        while !shutdown.is_cancelled() {
+            worker.turn(&shutdown).await;
+        }
+        worker.finish().await;
+    }
+}
+
+impl std::fmt::Debug for SendMails {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SendMails").finish_non_exhaustive()
+    }
+}
+
+// === impl Worker ===
+
+impl Worker {
+    async fn turn(&mut self, shutdown: &CancellationToken) {
+        self.collect();
+        let free = self.room();
+        let work = !self.done.is_empty() || (self.more && free > 0);
+        if work && self.pace.is_ready() {
+            self.pace.begin();
+            if let Err(error) = self.move_on(free).await {
+                tracing::warn!(%error, "mails were neither taken nor recorded; trying again");
+                tokio::time::sleep(TROUBLE).await;
+            }
+            self.pace.end();
+            return;
+        }
+        let pace = &self.pace;
+        tokio::select! {
+            () = shutdown.cancelled() => {}
+            () = pace.ready(), if work => {}
+            Some(done) = self.sending.join_next() => self.done.extend(done),
+            () = self.parts.wake.notified() => self.more = true,
+            () = tokio::time::sleep(POLL) => self.more = true,
+        }
+    }
+
+    /// One look at the database: what was done is recorded, what is due is taken.
+    async fn move_on(&mut self, free: usize) -> Result<(), DatabaseError> {
+        self.record().await?;
+        if !self.more || free == 0 {
+            return Ok(());
+        }
+        let lease = self.parts.settings.timeout * LEASE_TIMEOUTS;
+        let most = i64::try_from(free).unwrap_or(i64::MAX);
+        let connection = self.parts.pool.get().await?;
+        let claimed = deliveries::claim(&connection, most, lease).await?;
+        drop(connection);
+        self.more = claimed.len() >= free;
+        if !claimed.is_empty() {
+            failpoint::hit("notification.claimed");
+        }
+        self.rate.take(claimed.len());
+        claimed.into_iter().for_each(|claimed| self.begin(claimed));
+        Ok(())
+    }
+
+    fn begin(&mut self, claimed: Claimed) {
+        let has_address = claimed.email.is_some();
+        let turn = judge(
+            claimed.told.kind,
+            claimed.happened_at,
+            has_address,
+            claimed.now,
+        );
+        let over = |reason: &str| Next::Failed {
+            reason: reason.to_owned(),
+        };
+        match turn {
+            Turn::Send => {
+                let mailer = Arc::clone(&self.parts.mailer);
+                self.sending.spawn(send(mailer, claimed));
+            }
+            Turn::Expire(reason) => self.done.push(Done {
+                claimed,
+                next: over(reason),
+                expired: true,
+            }),
+            Turn::GiveUp(reason) => self.done.push(Done {
+                claimed,
+                next: over(reason),
+                expired: false,
+            }),
+        }
+    }
+
+    fn collect(&mut self) {
+        while self.done.len() < BATCH_MAX {
+            match self.sending.try_join_next() {
+                Some(done) => self.done.extend(done),
+                None => break,
+            }
+        }
+    }
+
+    /// How many may be taken now.
+    fn room(&mut self) -> usize {
+        let busy = self.sending.len();
+        let free = self.parts.settings.connections_max.saturating_sub(busy);
+        free.min(self.rate.room()).min(BATCH_MAX)
+    }
+
+    /// What was done, and the events that tell it, in one transaction.
+    async fn record(&mut self) -> Result<(), DatabaseError> {
+        if self.done.is_empty() {
+            return Ok(());
+        }
+        failpoint::hit("notification.sent-before-record");
+        let turns: Vec<Recorded> = self.done.iter().map(recorded).collect();
+        let mut connection = self.parts.pool.get().await?;
+        let tx = connection.transaction().await?;
+        let counted = deliveries::record(&tx, &turns).await?;
+        let (now, ids) = (self.parts.clock.now(), &self.parts.ids);
+        let by_id: BTreeMap<Uuid, &Done> = self
+            .done
+            .iter()
+            .map(|done| (done.claimed.told.id, done))
+            .collect();
+        let ended = counted.iter().filter_map(|id| by_id.get(id));
+        let events: Vec<_> = ended
+            .filter_map(|done| Some((done, ended_as(done)?)))
+            .map(|(done, how)| event_codec::ended(ids.next(), now, &done.claimed.told, &how))
+            .collect();
+        self.parts.outbox.append(&tx, &events).await?;
+        tx.commit().await?;
+        for done in self.done.drain(..) {
+            signals::turn(done.claimed.told.kind.name(), outcome(&done));
+        }
+        Ok(())
+    }
+
+    async fn finish(&mut self) {
+        while let Some(done) = self.sending.join_next().await {
+            self.done.extend(done);
+        }
+        if let Err(error) = self.record().await {
+            tracing::warn!(%error, "mails were sent and not recorded: they will be sent again");
+        }
+    }
+}
+
+/// Hands one mail in.
+async fn send(mailer: Arc<Mailer>, claimed: Claimed) -> Done {
+    let (told, order) = (&claimed.told, OrderId::new(claimed.told.order));
+    let (name, locale) = (claimed.name.as_str(), claimed.locale.as_str());
+    let mail = Mail {
+        to: claimed.email.clone().unwrap_or_default(),
+        message_id: named(message_id(order, told.kind), told.attempts),
+        text: message(told.kind, order, name, locale, &claimed.detail),
+    };
+    let answer = mailer.send(&mail).await;
+    if answer == MailAnswer::Taken && failpoint::planted("mail-twice") {
+        let message_id = mail.message_id.replace("@brewline", ".again@brewline");
+        drop(mailer.send(&Mail { message_id, ..mail }).await);
+    }
+    let attempt = u32::try_from(told.attempts).unwrap_or(u32::MAX);
+    let next = after_mail(answer, attempt, system::random());
+    Done {
+        claimed,
+        next,
+        expired: false,
+    }
+}
+
+/// Planted: each attempt has a name of its own, so that a mailbox shows all of them.
+fn named(message_id: String, attempts: i32) -> String {
+    if attempts > 1 && failpoint::planted("new-message-id-on-retry") {
+        return message_id.replace("@brewline", &format!(".{attempts}@brewline"));
+    }
+    message_id
+}
+
+fn recorded(done: &Done) -> Recorded {
+    let (state, reason, after) = match &done.next {
+        Next::Sent => ("sent", "", Duration::ZERO),
+        Next::Again { after, reason } => ("pending", reason.as_str(), *after),
+        Next::Failed { reason } if done.expired => ("expired", reason.as_str(), Duration::ZERO),
+        Next::Failed { reason } => ("failed", reason.as_str(), Duration::ZERO),
+    };
+    Recorded {
+        id: done.claimed.told.id,
+        attempts: done.claimed.told.attempts,
+        state,
+        reason: reason.to_owned(),
+        after,
+    }
+}
+
+/// How it ended, if it did.
+fn ended_as(done: &Done) -> Option<Ended> {
+    match &done.next {
+        Next::Sent => Some(Ended::Sent),
+        Next::Again { .. } => None,
+        Next::Failed { reason } if done.expired => Some(Ended::Expired(reason.clone())),
+        Next::Failed { reason } => Some(Ended::Failed(reason.clone())),
+    }
+}
+
+const fn outcome(done: &Done) -> &'static str {
+    match done.next {
+        Next::Sent => "sent",
+        Next::Again { .. } => "again",
+        Next::Failed { .. } if done.expired => "expired",
+        Next::Failed { .. } => "failed",
+    }
+}

@@ -1,0 +1,111 @@
+//! Customers: known late, wanting nothing, erased.
+
+use brewline_notification::inbound::order_consumer::OrderEvents;
+use brewline_proto::notification::v1 as wire;
+use brewline_proto::notification::v1::notification_service_server::NotificationService as _;
+use tonic::Request;
+
+use crate::post::{Order, Post};
+
+async fn prefer(post: &Post, customer: &str, channels: Vec<i32>, kinds: Vec<i32>) {
+    let request = wire::PutPreferencesRequest {
+        customer_id: customer.to_owned(),
+        channels,
+        kinds,
+    };
+    post.grpc
+        .put_preferences(Request::new(request))
+        .await
+        .unwrap();
+}
+
+async fn shown(post: &Post, customer: &str) -> Vec<wire::Delivery> {
+    let request = wire::ListDeliveriesRequest {
+        customer_id: customer.to_owned(),
+        ..Default::default()
+    };
+    let answer = post.grpc.list_deliveries(Request::new(request)).await;
+    answer.unwrap().into_inner().deliveries
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_that_comes_before_its_customer_waits_for_them() {
+    let post = Post::open().await;
+    let worker = post.send_mails(|_| ());
+    let order = Order::of("ana");
+    post.deliver(&[order.confirmed()]).await;
+    post.meet().await;
+    post.until_state(&order, "waiting").await;
+    post.customer("ana").await;
+    post.meet().await;
+    post.until_state(&order, "sent").await;
+    assert_eq!(post.world.mails("ana").await.len(), 1);
+    let shown = shown(&post, "ana").await;
+    assert_eq!(shown[0].status(), wire::DeliveryStatus::Sent);
+    assert_eq!(shown[0].message_id, order.message_id("confirmed"));
+    assert!(shown[0].sent_at.is_some());
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn an_order_waits_for_its_customer_for_a_bounded_time() {
+    let post = Post::open().await;
+    let hurried = OrderEvents {
+        customer_wait: std::time::Duration::ZERO,
+        ..post.orders
+    };
+    let post = Post {
+        orders: hurried,
+        ..post
+    };
+    let order = Order::of("nobody");
+    post.deliver(&[order.confirmed()]).await;
+    post.meet().await;
+    post.until_state(&order, "expired").await;
+    assert_eq!(post.told().await, ["NotificationExpired"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_wants_nothing_is_told_nothing_even_when_that_is_known_first() {
+    let post = Post::open().await;
+    let all = [1, 2, 3, 4].to_vec();
+    prefer(&post, "quiet", Vec::new(), all.clone()).await;
+    prefer(&post, "picky", vec![1], vec![wire::Kind::Ready.into()]).await;
+    let early = Order::of("quiet");
+    post.deliver(&[early.confirmed()]).await;
+    for customer in ["quiet", "picky"] {
+        post.customer(customer).await;
+    }
+    post.meet().await;
+    let (quiet, picky) = (Order::of("quiet"), Order::of("picky"));
+    post.deliver(&[quiet.confirmed(), quiet.ready()]).await;
+    post.deliver(&[picky.confirmed(), picky.ready()]).await;
+    assert!(post.states(&early).await.is_empty());
+    assert!(post.states(&quiet).await.is_empty());
+    let told = [("ready".to_owned(), "pending".to_owned())];
+    assert_eq!(post.states(&picky).await, told);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_erasure_leaves_an_id_and_drops_what_is_open() {
+    let post = Post::open().await;
+    post.customer("ana").await;
+    prefer(&post, "ana", vec![1], vec![1, 3]).await;
+    let (before, after) = (Order::of("ana"), Order::of("ana"));
+    post.deliver(&[before.confirmed()]).await;
+    post.erase("ana").await;
+    post.deliver(&[after.confirmed()]).await;
+    assert!(post.states(&after).await.is_empty());
+    post.until_state(&before, "expired").await;
+    let worker = post.send_mails(|_| ());
+    let kept = "select c::text from customer c union all select p::text from preference p";
+    let rows = post.rows(kept).await;
+    let kept: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+    assert_eq!(kept, ["(ana,,,,t)"]);
+    assert!(post.world.mails("ana").await.is_empty());
+    // A late record of before does not bring them back.
+    post.customer("ana").await;
+    let rows = post.rows("select 1 from customer where not erased").await;
+    assert!(rows.is_empty());
+    worker.stop().await;
+}
