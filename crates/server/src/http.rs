@@ -126,7 +126,9 @@ async fn converse(
         let router = router.clone();
         async move { Ok::<Response, Infallible>(route(router, request).await) }
     });
-    let mut connection = pin!(http.serve_connection(TokioIo::new(stream), answer));
+    // With upgrades, so that a connection may become a WebSocket.
+    let connection = http.serve_connection(TokioIo::new(stream), answer);
+    let mut connection = pin!(connection.with_upgrades());
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
         () = shutdown.cancelled() => {

@@ -54,6 +54,11 @@ impl Edge {
         &self.0.upstreams
     }
 
+    /// One more call of a conversation that goes on for longer than any call may.
+    pub(super) fn call(&self, trace: TraceParent) -> Call {
+        Call::new(trace, Instant::now() + self.0.request_timeout)
+    }
+
     pub(super) fn streams(&self) -> &Streams {
         &self.0.streams
     }

@@ -24,7 +24,11 @@ mod routes;
 mod sse;
 mod status;
 mod stock;
+mod tickets;
 mod views;
+mod wall;
+mod wall_socket;
+mod wall_view;
 
 pub(crate) use edge::Edge;
 pub(crate) use routes::router;

@@ -129,12 +129,37 @@ impl Problem {
     }
 }
 
+impl Problem {
+    /// As JSON, where it does not travel as an answer of its own.
+    pub(super) fn document(&self, trace: &TraceParent) -> serde_json::Value {
+        serde_json::to_value(Document::of(&self.0, trace)).unwrap_or_default()
+    }
+}
+
 impl IntoResponse for Problem {
     /// An empty response that carries the problem: only the edge knows the trace to write into it.
     fn into_response(self) -> Response {
         let mut response = self.0.status.into_response();
         response.extensions_mut().insert(self);
         response
+    }
+}
+
+// === impl Document ===
+
+impl<'a> Document<'a> {
+    fn of(problem: &'a Inner, trace: &TraceParent) -> Self {
+        Self {
+            r#type: format!("urn:brewline:problem:{}", problem.code),
+            title: title(&problem.code),
+            status: problem.status.as_u16(),
+            detail: &problem.detail,
+            code: &problem.code,
+            errors: &problem.errors,
+            trace_id: format!("{:032x}", trace.trace_id),
+            parked: problem.parked,
+            missing: problem.missing,
+        }
     }
 }
 
@@ -157,17 +182,7 @@ pub(super) fn render(mut response: Response, trace: &TraceParent) -> Response {
     if problem.status == StatusCode::INTERNAL_SERVER_ERROR {
         tracing::error!(%trace, detail = %problem.detail, "a request failed inside");
     }
-    let document = Document {
-        r#type: format!("urn:brewline:problem:{}", problem.code),
-        title: title(&problem.code),
-        status: problem.status.as_u16(),
-        detail: &problem.detail,
-        code: &problem.code,
-        errors: &problem.errors,
-        trace_id: format!("{:032x}", trace.trace_id),
-        parked: problem.parked,
-        missing: problem.missing,
-    };
+    let document = Document::of(&problem, trace);
     let text = serde_json::to_vec(&document).unwrap_or_default();
     let length = HeaderValue::from(text.len());
     *response.body_mut() = text.into();

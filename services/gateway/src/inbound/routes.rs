@@ -9,7 +9,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use super::edge::{self, Edge};
 use super::problem::Problem;
-use super::{catalogue, customers, order_events, orders, stock};
+use super::{catalogue, customers, order_events, orders, stock, tickets, wall, wall_socket};
 use crate::{ASYNCAPI, OPENAPI};
 
 /// What requests that match no route are counted under.
@@ -57,6 +57,16 @@ const ROUTES: &[Route] = &[
     }),
     route("GET", "/v1/stores/{storeId}/stock", || get(stock::list)),
     route("POST", "/v1/stores/{storeId}/stock", || post(stock::adjust)),
+    route("GET", "/v1/stores/{storeId}/wall", || get(wall::get)),
+    route("GET", "/v1/stores/{storeId}/wall/socket", || {
+        get(wall_socket::open)
+    }),
+    route("POST", "/v1/tickets/{ticketId}/start", || {
+        post(tickets::start)
+    }),
+    route("POST", "/v1/tickets/{ticketId}/done", || {
+        post(tickets::done)
+    }),
     route("GET", "/v1/catalogue", || get(catalogue::products)),
     route("PUT", "/v1/catalogue/{productId}", || {
         put(catalogue::put_product)

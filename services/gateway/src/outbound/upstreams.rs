@@ -1,6 +1,7 @@
 use anyhow::Context as _;
 use brewline_proto::catalogue::v1::catalogue_service_client::CatalogueServiceClient;
 use brewline_proto::customer::v1::customer_service_client::CustomerServiceClient;
+use brewline_proto::fulfilment::v1::fulfilment_service_client::FulfilmentServiceClient;
 use brewline_proto::inventory::v1::inventory_service_client::InventoryServiceClient;
 use brewline_proto::order::v1::order_service_client::OrderServiceClient;
 use brewline_server::{Context, client};
@@ -16,6 +17,7 @@ pub(crate) struct Upstreams {
     pub(crate) customers: CustomerServiceClient<Channel>,
     pub(crate) catalogue: CatalogueServiceClient<Channel>,
     pub(crate) inventory: InventoryServiceClient<Channel>,
+    pub(crate) fulfilment: FulfilmentServiceClient<Channel>,
 }
 
 // === impl Upstreams ===
@@ -25,11 +27,13 @@ impl Upstreams {
         let order = client::channel(&config.order_url, context).context("reach order")?;
         let inventory =
             client::channel(&config.inventory_url, context).context("reach inventory")?;
+        let barista = client::channel(&config.barista_url, context).context("reach barista")?;
         Ok(Self {
             orders: OrderServiceClient::new(order.clone()),
             customers: CustomerServiceClient::new(order),
             catalogue: CatalogueServiceClient::new(inventory.clone()),
             inventory: InventoryServiceClient::new(inventory),
+            fulfilment: FulfilmentServiceClient::new(barista),
         })
     }
 }

@@ -20,3 +20,5 @@ mod samples;
 mod signals;
 mod statuses;
 mod stub;
+mod wall;
+mod wall_socket;

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use brewline_proto::catalogue::v1 as catalogue;
 use brewline_proto::customer::v1 as customer;
+use brewline_proto::fulfilment::v1 as fulfilment;
 use brewline_proto::inventory::v1 as inventory;
 use brewline_proto::order::v1 as order;
 use reqwest::Method;
@@ -226,6 +227,20 @@ fn script_catalogue(it: &Edge) {
 }
 
 fn script_customers(it: &Edge) {
+    let wall = Some(samples::wall());
+    it.stub
+        .say("get_wall", fulfilment::GetWallResponse { wall });
+    let started = fulfilment::StartTicketResponse {
+        ticket: Some(samples::ticket()),
+        version: 2,
+    };
+    it.stub.say("start_ticket", started);
+    let finished = fulfilment::FinishTicketResponse {
+        ticket: Some(samples::ticket()),
+        version: 3,
+        remaining: 0,
+    };
+    it.stub.say("finish_ticket", finished);
     let created = customer::CreateCustomerResponse {
         customer: Some(samples::customer()),
         replayed: true,
@@ -273,7 +288,8 @@ async fn answers_and_bodies_have_exactly_the_fields_of_the_document() {
             .replace("{orderId}", ORDER_ID)
             .replace("{storeId}", "store-lisbon")
             .replace("{productId}", "cortado")
-            .replace("{customerId}", "customer-demo");
+            .replace("{customerId}", "customer-demo")
+            .replace("{ticketId}", ORDER_ID);
         let verb: Method = method.parse().unwrap();
         let request = match body(method, path) {
             None => {

@@ -2,6 +2,7 @@
 
 use brewline_proto::catalogue::v1::{Product, ProductKind, Store};
 use brewline_proto::customer::v1::Customer;
+use brewline_proto::fulfilment::v1::{Station, Ticket, TicketState, TicketStatus, Wall, WallItem};
 use brewline_proto::inventory::v1::StockItem;
 use brewline_proto::money::v1::Money;
 use brewline_proto::order::v1::{
@@ -105,6 +106,57 @@ pub(crate) fn customer() -> Customer {
         show_name: true,
         version: 1,
         erased: false,
+    }
+}
+
+pub(crate) const TICKET_ID: &str = "0199a0c8-7c1e-7b3a-9c55-0242ac120009";
+
+pub(crate) fn ticket() -> TicketState {
+    let at = |seconds| Some(prost_types::Timestamp { seconds, nanos: 0 });
+    TicketState {
+        ticket: Some(Ticket {
+            ticket_id: TICKET_ID.to_owned(),
+            line: 1,
+            product_id: "v60-ethiopia".to_owned(),
+            product: "V60 Ethiopia".to_owned(),
+            quantity: 2,
+            station: Station::Brew.into(),
+            method: "v60".to_owned(),
+        }),
+        order_id: ORDER_ID.to_owned(),
+        store_id: "store-lisbon".to_owned(),
+        status: TicketStatus::Done.into(),
+        opened_at: at(1_795_262_400),
+        started_at: at(1_795_262_460),
+        ended_at: at(1_795_262_520),
+    }
+}
+
+pub(crate) fn wall_item(ticket_id: &str, station: Station, method: &str) -> WallItem {
+    WallItem {
+        ticket_id: ticket_id.to_owned(),
+        order_id: ORDER_ID.to_owned(),
+        product: "V60 Ethiopia".to_owned(),
+        quantity: 2,
+        station: station.into(),
+        method: method.to_owned(),
+        status: TicketStatus::Started.into(),
+        age_seconds: 61,
+    }
+}
+
+/// Two methods and a plate, in the order in which they came.
+pub(crate) fn wall() -> Wall {
+    Wall {
+        store_id: "store-lisbon".to_owned(),
+        position: 7,
+        items: vec![
+            wall_item("t1", Station::Brew, "v60"),
+            wall_item("t2", Station::Plate, ""),
+            wall_item("t3", Station::Brew, "aeropress"),
+            wall_item("t4", Station::Brew, "v60"),
+        ],
+        has_more: true,
     }
 }
 

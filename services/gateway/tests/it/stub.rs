@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use brewline_proto::catalogue::v1 as catalogue;
 use brewline_proto::customer::v1 as customer;
+use brewline_proto::fulfilment::v1 as fulfilment;
 use brewline_proto::inventory::v1 as inventory;
 use brewline_proto::order::v1 as order;
 use futures_util::StreamExt as _;
@@ -94,6 +95,9 @@ impl Stub {
             )
             .add_service(
                 catalogue::catalogue_service_server::CatalogueServiceServer::new(self.clone()),
+            )
+            .add_service(
+                fulfilment::fulfilment_service_server::FulfilmentServiceServer::new(self.clone()),
             )
             .add_service(
                 inventory::inventory_service_server::InventoryServiceServer::new(self.clone()),
@@ -217,6 +221,14 @@ services! {
         put_product: PutProductRequest => PutProductResponse;
         retire_product: RetireProductRequest => RetireProductResponse;
         list_products: ListProductsRequest => ListProductsResponse;
+    }
+    fulfilment::fulfilment_service_server::FulfilmentService {
+        start_ticket: StartTicketRequest => StartTicketResponse;
+        finish_ticket: FinishTicketRequest => FinishTicketResponse;
+        get_wall: GetWallRequest => GetWallResponse;
+        list_tickets: ListTicketsRequest => ListTicketsResponse;
+    } + {
+        WatchWallStream watch_wall: WatchWallRequest => WatchWallResponse;
     }
     inventory::inventory_service_server::InventoryService {
         list_stock: ListStockRequest => ListStockResponse;
