@@ -5,7 +5,7 @@ use serde::ser::Error as _;
 use serde::{Serialize, Serializer};
 use uuid::Uuid;
 
-use crate::evidence::Evidence;
+use crate::evidence::{Delivery, Evidence};
 
 /// One thing that happened to an order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -15,7 +15,8 @@ pub struct Entry {
     /// several may not.
     #[serde(rename = "at", serialize_with = "as_rfc3339")]
     pub at_micros: i64,
-    /// Who says so: `order`, `checkout`, `log`, `stock`, `payment` or `card processor`.
+    /// Who says so: `order`, `checkout`, `log`, `stock`, `payment`, `card processor`, `notification`,
+    /// `mailbox` or `boards`.
     pub source: &'static str,
     /// What.
     pub text: String,
@@ -29,6 +30,7 @@ pub fn of(all: &Evidence, order: Uuid) -> Vec<Entry> {
     records(all, order, &mut entries);
     stock(all, order, &mut entries);
     money(all, order, &mut entries);
+    told(all, order, &mut entries);
     entries.sort_by_key(|entry| entry.at_micros);
     entries
 }
@@ -114,6 +116,54 @@ fn money(all: &Evidence, order: Uuid, entries: &mut Vec<Entry>) {
             line.kind, line.amount_minor, line.currency, line.status, line.key
         );
         entries.push(entry(instant(&line.at), "card processor", text));
+    }
+}
+
+/// What its customer was told, and whether the boards count it.
+fn told(all: &Evidence, order: Uuid, entries: &mut Vec<Entry>) {
+    let notified = all.notified.iter().flatten();
+    for delivery in notified.flat_map(|notified| &notified.deliveries) {
+        if delivery.order == order {
+            let Delivery {
+                kind,
+                state,
+                attempts,
+                reason,
+                ..
+            } = delivery;
+            let why = if reason.is_empty() {
+                String::new()
+            } else {
+                format!(": {reason}")
+            };
+            let text =
+                format!("mail that it is {kind} planned; {state} after {attempts} attempts{why}");
+            entries.push(entry(delivery.planned_at, "notification", text));
+        }
+    }
+    for mail in all.mailbox.iter().flatten().flatten() {
+        if let Some((_, kind)) = mail.about.as_ref().filter(|(about, _)| *about == order) {
+            let text = format!("mail that it is {kind} arrived: {}", mail.message_id);
+            entries.push(entry(mail.at, "mailbox", text));
+        }
+    }
+    let (Some(Ok(boards)), Ok(log)) = (&all.boards, &all.log) else {
+        return;
+    };
+    let subject = order.to_string();
+    for record in log.iter().filter(|record| record.subject == subject) {
+        let place = (record.topic.to_owned(), record.partition);
+        let read = boards
+            .positions
+            .get(&place)
+            .is_some_and(|next| record.offset < *next);
+        let counts = match record.kind.as_str() {
+            "OrderConfirmed" => "counted",
+            "OrderCancelled" => "taken back, if it was counted",
+            _ => continue,
+        };
+        let text = if read { counts } else { "not read yet" };
+        entries.push(entry(record.at, "boards", text.to_owned()));
     }
 }
 

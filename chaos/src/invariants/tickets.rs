@@ -76,7 +76,43 @@ pub(super) fn tickets_follow_orders(all: &Evidence, mut judge: Judge) -> Finding
         let seen = applied(order_tables, ORDER, FULFILMENT, id);
         status_agrees(id, order, story, seen, &mut judge);
     }
+    for (id, _) in all.open() {
+        if let Some(story) = stories.get(&id) {
+            let seen = applied(order_tables, ORDER, FULFILMENT, id);
+            answered_is_not_cancelling(id, orders, story, seen, &mut judge);
+        }
+    }
     judge.finish()
+}
+
+/// An order that waits for the barista's answer, and has had it.
+fn answered_is_not_cancelling(
+    id: Uuid,
+    orders: &Orders,
+    story: &Story<'_>,
+    seen: i64,
+    judge: &mut Judge,
+) {
+    if orders
+        .rows
+        .get(&id)
+        .is_none_or(|order| order.status != "cancelling")
+    {
+        return;
+    }
+    judge.subject();
+    let events = orders.events.get(&id).map_or(&[][..], Vec::as_slice);
+    let requests = events.iter();
+    let requests = requests.filter(|event| event.kind.ends_with("OrderCancellationRequested"));
+    let answers = story.made.range(..=seen).filter(|(_, fact)| {
+        matches!(
+            fact,
+            Fact::TicketsWithdrawn { .. } | Fact::WithdrawalRefused
+        )
+    });
+    if answers.count() >= requests.count() {
+        judge.violation(Some(id), "cancelling, and the barista's answer was applied");
+    }
 }
 
 /// The last version of an order's events that a consumer has applied.
@@ -407,6 +443,41 @@ mod tests {
         damaged("tickets", "make it ready or collected", |all| {
             all.orders = Ok(sample::orders("confirmed"));
         });
+    }
+
+    #[test]
+    fn a_refusal_that_the_order_forgets_is_noticed() {
+        let cancelling = |all: &mut Evidence, answered: bool| {
+            cancelled(all, false);
+            let log = all.log.as_mut().unwrap();
+            log.retain(|record| record.topic != ORDERS || record.version < 4);
+            unmade(all, 2);
+            if answered {
+                append(all, record(FULFILMENT, 2, Fact::WithdrawalRefused));
+            }
+            let row = all
+                .orders
+                .as_mut()
+                .unwrap()
+                .rows
+                .values_mut()
+                .next()
+                .unwrap();
+            row.status = "cancelling".to_owned();
+            for marks in [&mut all.before, &mut all.after] {
+                marks
+                    .as_mut()
+                    .unwrap()
+                    .values_mut()
+                    .for_each(|mark| mark.closed = false);
+            }
+        };
+        damaged("tickets", "the barista's answer was applied", |all| {
+            cancelling(all, true);
+        });
+        let mut all = sample::evidence();
+        cancelling(&mut all, false);
+        assert_eq!(sample::wrong("tickets", &all), Vec::<String>::new());
     }
 
     #[test]

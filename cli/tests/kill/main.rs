@@ -11,6 +11,7 @@
     reason = "a test runner speaks on standard output"
 )]
 
+mod followers;
 mod judge;
 mod planted;
 mod platform;

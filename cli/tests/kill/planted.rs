@@ -17,7 +17,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use crate::platform::Platform;
-use crate::{replays, scenarios};
+use crate::{followers, replays, scenarios};
 
 /// What a bug needs to bite.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +32,10 @@ enum Bait {
     SlowCommit,
     /// A crash while Kafka has not yet answered.
     CrashBeforeAck,
+    /// Customers who cancel what somebody begins with.
+    Race,
+    /// A customer who wants to be forgotten.
+    Erasure,
     /// A holder of the relay that stands still until another has taken its place.
     LostLease,
 }
@@ -49,6 +53,8 @@ pub(crate) struct Planted {
 const SHOWS_WITHIN: Duration = Duration::from_secs(25);
 /// So many orders have closed before there is anything to come again late.
 const A_HISTORY: i64 = 20;
+/// Rounds of races in which a bug is given its chance.
+const RACES: usize = 12;
 /// So many rows of the outbox go by while Kafka stands still.
 const ROWS_UNANSWERED: i64 = 20;
 
@@ -98,8 +104,34 @@ pub(crate) const ALL: &[Planted] = &[
     ),
     bug("relay-ignores-lease", "order", Bait::LostLease, "I20"),
     bug("relay-forgets-its-epoch", "order", Bait::LostLease, "I20"),
+    bug("cancel-without-asking", "order", Bait::Orders, "tickets"),
+    bug("tickets-forgotten", "barista", Bait::Orders, "tickets"),
+    bug("ticket-doubled", "barista", Bait::Orders, "tickets"),
+    bug("done-too-early", "barista", Bait::Orders, "tickets"),
+    bug(
+        "withdraw-although-started",
+        "barista",
+        Bait::Race,
+        "tickets",
+    ),
+    bug("refusal-forgotten", "order", Bait::Race, "tickets"),
+    bug("erasure-forgets-answers", "order", Bait::Erasure, "erasure"),
+    bug("mail-twice", "notification", Bait::Orders, "I7"),
+    bug("new-message-id-on-retry", "notification", LOST_MAILS, "I7"),
+    bug("mail-forgotten", "notification", Bait::Orders, "I7"),
+    bug("hook-new-id-per-attempt", "notification", LOST_CALLS, "I7"),
+    bug("boards-count-twice", "leaderboard", Bait::Orders, "I13"),
+    bug(
+        "boards-forget-take-back",
+        "leaderboard",
+        Bait::Orders,
+        "I13",
+    ),
+    bug("boards-utc-date", "leaderboard", Bait::Orders, "I13"),
 ];
 
+const LOST_MAILS: Bait = Bait::LostAnswers("mail");
+const LOST_CALLS: Bait = Bait::LostAnswers("hook");
 const LOST_CAPTURES: Bait = Bait::LostAnswers("capture");
 const LOST_AUTHORISATIONS: Bait = Bait::LostAnswers("authorise");
 
@@ -145,6 +177,9 @@ pub(crate) async fn caught(
     faults::behave(&platform.processor()?).await?;
     plant(platform, planted, "").await?;
     platform.all_ready().await?;
+    if planted.service == "leaderboard" {
+        followers::fold_anew(platform).await?;
+    }
     match found? {
         Some(violation) => Ok(format!(
             "{} after {after} ms: {violation}",
@@ -195,6 +230,17 @@ async fn bait(platform: &Platform, planted: &Planted) -> anyhow::Result<()> {
             plant(platform, planted, planted.bug).await?;
             replays::oldest_again(platform, "brewline.order.events.v1").await?;
             Ok(())
+        }
+        Bait::Race => {
+            plant(platform, planted, planted.bug).await?;
+            for _ in 0..RACES {
+                followers::cancel_and_start(platform).await?;
+            }
+            Ok(())
+        }
+        Bait::Erasure => {
+            plant(platform, planted, planted.bug).await?;
+            followers::erase_somebody(platform).await
         }
         Bait::SlowCommit => {
             plant(platform, planted, planted.bug).await?;

@@ -11,6 +11,8 @@ use brewline_cli::stack::Folder;
 use brewline_kernel::system::SystemClock;
 use brewline_kernel::{Clock as _, Timestamp};
 use brewline_postgres::{Instant, Pool, ToSql};
+use hyper::{Method, StatusCode};
+use serde_json::json;
 use tokio::process::Command;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -24,6 +26,8 @@ const CUSTOMERS: usize = 100;
 const MAIL_PERCENT: usize = 40;
 /// How many baristas work in the first store; whatever is ordered in the others stays on their walls.
 const BARISTAS: usize = 4;
+/// The webhook receiver that is told of the first store's orders.
+pub(crate) const HOOK: &str = "till";
 /// More than any sequence of scenarios takes.
 const LOAD_FOR: Duration = Duration::from_secs(3_600);
 /// How long a process may take to be ready again.
@@ -34,7 +38,7 @@ const PORT_BASE: &str = "18080";
 /// to wait for it.
 const RESTART_PAUSE_MS_MAX: &str = "200";
 /// Short leases, sessions and timeouts: a fault then costs seconds.
-const SETTINGS: [&str; 8] = [
+const SETTINGS: [&str; 11] = [
     "*:BREWLINE_RELAY_LEASE_MS=2000",
     "*:BREWLINE_KAFKA_SESSION_TIMEOUT_MS=2500",
     "*:BREWLINE_SHUTDOWN_GRACE_MS=3000",
@@ -42,6 +46,9 @@ const SETTINGS: [&str; 8] = [
     "payment:BREWLINE_PROCESSOR_KEY_LIFETIME_MS=4000",
     "sandbox:BREWLINE_PROCESSOR_KEY_TTL_MS=4000",
     "order:BREWLINE_CHECKOUT_CALL_TIMEOUT_MS=2000",
+    "notification:BREWLINE_MAIL_TIMEOUT_MS=1500",
+    "notification:BREWLINE_WEBHOOK_TIMEOUT_MS=1000",
+    "leaderboard:BREWLINE_SNAPSHOT_INTERVAL_MS=1500",
     "*:BREWLINE_LOG=info",
 ];
 
@@ -92,6 +99,8 @@ impl Platform {
             mail_percent: MAIL_PERCENT,
         };
         let shop = shop::open(&gateway, &name, opening, Some(&written)).await?;
+        let first = shop.stores.first().context("no store")?;
+        listen(&gateway, endpoints.sandbox.as_deref(), first).await?;
         let opened = SystemClock.now();
         let load = Load {
             gateway,
@@ -292,6 +301,24 @@ impl Platform {
     }
 }
 
+/// Has the webhook receiver told of a store's orders. Before there are notifications nobody listens.
+async fn listen(gateway: &str, sandbox: Option<&str>, store: &str) -> anyhow::Result<()> {
+    let url = format!("{}/hook/{HOOK}", sandbox.context("no sandbox")?);
+    let body =
+        json!({ "url": url, "types": ["order.confirmed", "order.rejected"], "storeId": store });
+    let mut client = workload::Client::new(gateway, Duration::from_secs(5));
+    let answer = client
+        .send(Method::POST, "/v1/webhooks", Some("till"), body.to_string())
+        .await?;
+    let told = String::from_utf8_lossy(&answer.body);
+    ensure!(
+        answer.status.is_success() || answer.status == StatusCode::NOT_FOUND,
+        "/v1/webhooks answered {}: {told}",
+        answer.status
+    );
+    Ok(())
+}
+
 /// What a statement counts.
 pub(crate) async fn number(
     pool: &Pool,
@@ -304,7 +331,7 @@ pub(crate) async fn number(
 async fn ready(admin: &str) -> bool {
     let mut client = workload::Client::new(admin, Duration::from_secs(1));
     let answer = client
-        .send(hyper::Method::GET, "/readyz", None, String::new())
+        .send(Method::GET, "/readyz", None, String::new())
         .await;
     answer.is_ok_and(|answer| answer.status.is_success())
 }

@@ -9,7 +9,7 @@ use brewline_postgres::Instant;
 use serde_json::json;
 
 use crate::platform::{Platform, number};
-use crate::{processor, replays};
+use crate::{followers, processor, replays};
 
 /// How a fault is done; it returns once the fault is over and only healing is left.
 type Fault =
@@ -71,6 +71,7 @@ pub(crate) fn all(long: bool) -> Vec<Scenario> {
     all.push(scenario("kill-postgres", |p| Box::pin(kill_postgres(p))));
     all.push(scenario("kill-kafka", |p| Box::pin(kill_kafka(p))));
     all.extend(processor::all());
+    all.extend(followers::all());
     all.push(scenario("timer-claimed", |p| Box::pin(timer_claimed(p))));
     all.push(scenario("two-of-each", |p| Box::pin(two_of_each(p))));
     all.push(scenario("relay-holder-frozen-past-its-lease", |p| {
