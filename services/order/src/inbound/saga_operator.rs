@@ -48,7 +48,8 @@ impl SagaService for SagaOperator {
         request: Request<wire::ListSagasRequest>,
     ) -> Result<Response<wire::ListSagasResponse>, Status> {
         let wire::ListSagasRequest { state, limit } = request.into_inner();
-        if !state.is_empty() && !Phase::ALL.iter().any(|phase| phase.as_str() == state) {
+        let phase = Phase::ALL.into_iter().find(|phase| phase.as_str() == state);
+        if !state.is_empty() && phase.is_none() {
             let detail = format!("`{state}` is no state of a saga");
             return Err(status::invalid(vec![("state".to_owned(), detail)]));
         }
@@ -57,9 +58,8 @@ impl SagaService for SagaOperator {
         } else {
             limit.min(LIMIT_MAX)
         };
-        let state = (!state.is_empty()).then_some(state.as_str());
         let connection = self.parts.pool.get().await.map_err(unavailable)?;
-        let sagas = saga_store::list(&connection, state, i64::from(limit)).await;
+        let sagas = saga_store::list(&connection, phase, i64::from(limit)).await;
         let sagas = sagas.map_err(unavailable)?.into_iter().map(saga).collect();
         Ok(Response::new(wire::ListSagasResponse { sagas }))
     }

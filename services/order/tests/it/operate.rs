@@ -1,10 +1,14 @@
-//! What people on call may do to a checkout, and what is left of it.
+//! What people on call see of a checkout, may do to it, and what is left of that.
 
 use brewline_order::app::operate::{Asked, Error, give_up, retry};
+use brewline_order::inbound::saga_operator::SagaOperator;
 use brewline_order_domain::checkout::{CheckoutEvent, Outcome};
+use brewline_proto::operator::v1::saga_service_server::SagaService as _;
+use brewline_proto::operator::v1::{CompensateSagaRequest, ListSagasRequest, Saga};
 use brewline_proto::order::v1 as wire;
+use tonic::Request;
 
-use crate::shop::Shop;
+use crate::shop::{Shop, says};
 
 const ANA: Asked<'_> = Asked {
     actor: "ana",
@@ -86,4 +90,97 @@ async fn nobody_gives_an_order_up_while_the_barista_is_asked() {
     let refused = refused.unwrap_err().to_string();
     assert!(refused.contains("barista"), "{refused}");
     assert_eq!(shop.count(AUDIT).await, 0);
+}
+
+/// The order's next event at `consumer` could not be handled.
+async fn bury(shop: &Shop, order_id: &str, consumer: &'static str) -> String {
+    let connection = shop.parts.pool.get().await.unwrap();
+    let letter = "insert into dead_letter (record_offset, version, partition, attempts, id, consumer, \
+                  topic, subject, event_type, reason, headers) \
+                  values (7, 2, 0, 1, gen_random_uuid(), $1, 't', $2, 'x', 'poison', '{}') \
+                  returning id";
+    let row = connection.query_one(letter, &[&consumer, &order_id]).await;
+    let id: uuid::Uuid = row.unwrap().get(0);
+    let key = "insert into parked_key (partition, dead_letter_id, consumer, topic, subject) \
+               values (0, $1, $2, 't', $3)";
+    let params: [&(dyn brewline_postgres::ToSql + Sync); 3] = [&id, &consumer, &order_id];
+    connection.execute(key, &params).await.unwrap();
+    id.to_string()
+}
+
+async fn sagas(shop: &Shop, state: &str) -> Vec<Saga> {
+    let request = ListSagasRequest {
+        state: state.to_owned(),
+        limit: 10,
+    };
+    let sagas = SagaOperator::new(shop.parts.clone());
+    let answer = sagas.list_sagas(Request::new(request)).await.unwrap();
+    answer.into_inner().sagas
+}
+
+#[tokio::test]
+async fn a_saga_whose_next_input_is_a_dead_letter_is_shown_as_waiting_for_it() {
+    let shop = Shop::open().await;
+    let order_id = shop.confirmed("k").await;
+    let early = shop.placed("early").await;
+    assert!(sagas(&shop, "parked").await.is_empty());
+    let letter = bury(&shop, &order_id, "brewline.order.stock").await;
+    let parked = sagas(&shop, "parked").await;
+    let reason = format!("waiting for dead letter {letter} at brewline.order.stock");
+    assert_eq!(parked.len(), 1);
+    assert_eq!(parked[0].saga_id, order_id);
+    assert_eq!(parked[0].parked_reason, reason);
+    let all = sagas(&shop, "").await;
+    assert_eq!((all.len(), all[0].saga_id.as_str()), (2, order_id.as_str()));
+    let redriven = "delete from parked_key";
+    let connection = shop.parts.pool.get().await.unwrap();
+    connection.execute(redriven, &[]).await.unwrap();
+    assert!(sagas(&shop, "parked").await.is_empty());
+    connection
+        .execute("delete from dead_letter", &[])
+        .await
+        .unwrap();
+    bury(&shop, &early, "brewline.order.stock").await;
+    assert!(
+        sagas(&shop, "parked").await.is_empty(),
+        "before the pivot a deadline unwinds it"
+    );
+}
+
+#[tokio::test]
+async fn a_cancellation_waits_visibly_for_an_answer_that_is_a_dead_letter() {
+    let shop = Shop::open().await;
+    let order_id = shop.confirmed("k").await;
+    let connection = shop.parts.pool.get().await.unwrap();
+    let ended = "update saga set state = 'completed', open = false";
+    connection.execute(ended, &[]).await.unwrap();
+    bury(&shop, &order_id, "brewline.order.tickets").await;
+    assert!(sagas(&shop, "").await.is_empty(), "nothing waits for it");
+    shop.cancel(&order_id).await.unwrap();
+    let waiting = sagas(&shop, "").await;
+    assert!(
+        waiting[0]
+            .parked_reason
+            .ends_with("at brewline.order.tickets")
+    );
+}
+
+#[tokio::test]
+async fn operators_are_named_and_refused_with_the_reason() {
+    let shop = Shop::open().await;
+    let order_id = shop.confirmed("k").await;
+    let operator = SagaOperator::new(shop.parts.clone());
+    let ask = async |actor: &str| {
+        let request = CompensateSagaRequest {
+            saga_id: order_id.clone(),
+            actor: actor.to_owned(),
+            dry_run: false,
+        };
+        operator.compensate_saga(Request::new(request)).await
+    };
+    let nobody = ask("").await.unwrap_err();
+    assert_eq!(nobody.code(), tonic::Code::InvalidArgument);
+    let refused = ask("ana").await.unwrap_err();
+    assert_eq!(says(&refused).1, "saga-refused");
+    assert!(refused.message().contains("not parked"));
 }

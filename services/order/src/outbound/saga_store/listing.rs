@@ -1,4 +1,5 @@
 use brewline_kernel::{OrderId, Timestamp};
+use brewline_order_domain::checkout::Phase;
 use brewline_postgres::{self as postgres, Connection, Instant, Row};
 
 /// A saga as people see it.
@@ -39,17 +40,59 @@ pub struct LogLine {
     pub actions: Vec<String>,
 }
 
-const LIST_OPEN: &str = "
-    select saga_id, state, step, attempts, due_at, started_at, updated_at, parked_reason
-    from saga where open order by (state <> 'parked'), started_at, saga_id limit $1";
+// Sagas as people see them. One that is past the pivot or unwinding, and whose next input is parked
+// behind a dead letter, waits for people: it is shown as parked, whatever its row says, and goes on by
+// itself once the letter is redriven. Before the pivot a deadline unwinds it. What a barista tells is a
+// saga's input only while the order is being cancelled, even if the saga had ended.
+macro_rules! shown {
+    ($select:literal) => {
+        concat!(
+            "with letter as materialized (
+                select k.subject::uuid as saga_id, k.consumer, k.dead_letter_id
+                from parked_key k
+                where k.dead_letter_id is not null
+                  and k.consumer in ('brewline.order.stock', 'brewline.order.tickets')
+                  and k.subject ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
+            ),
+            stuck as materialized (
+                select distinct on (l.saga_id) l.saga_id,
+                       'waiting for dead letter ' || l.dead_letter_id || ' at ' || l.consumer as reason
+                from letter l
+                join saga s on s.saga_id = l.saga_id
+                join orders o on o.order_id = l.saga_id
+                where case l.consumer
+                    when 'brewline.order.tickets' then o.status = 'cancelling'
+                    else coalesce(s.resumes_in, s.state) in ('completing', 'unwinding')
+                end
+                order by l.saga_id, l.consumer
+            ) ",
+            $select
+        )
+    };
+}
 
-const LIST_IN_STATE: &str = "
+const LIST_OPEN: &str = shown!(
+    "select * from (
+        select s.saga_id, case when w.reason is null then s.state else 'parked' end as state, s.step,
+               s.attempts, s.due_at, s.started_at, s.updated_at, coalesce(s.parked_reason, w.reason)
+        from saga s left join stuck w on w.saga_id = s.saga_id where s.open
+        union all
+        select s.saga_id, 'parked', s.step, s.attempts, s.due_at, s.started_at, s.updated_at, w.reason
+        from stuck w join saga s on s.saga_id = w.saga_id where not s.open
+    ) s
+    where $2::text is null or state = $2
+    order by (state <> 'parked'), started_at, saga_id limit $1"
+);
+
+const LIST_ENDED: &str = "
     select saga_id, state, step, attempts, due_at, started_at, updated_at, parked_reason
     from saga where state = $2 order by started_at, saga_id limit $1";
 
-const GET: &str = "
-    select saga_id, state, step, attempts, due_at, started_at, updated_at, parked_reason
-    from saga where saga_id = $1";
+const GET: &str = shown!(
+    "select s.saga_id, case when w.reason is null then s.state else 'parked' end, s.step, s.attempts,
+            s.due_at, s.started_at, s.updated_at, coalesce(s.parked_reason, w.reason)
+    from saga s left join stuck w on w.saga_id = s.saga_id where s.saga_id = $1"
+);
 
 const LOG: &str = "
     select sequence, at, from_state, to_state, trigger, actions
@@ -61,13 +104,13 @@ const LOG: &str = "
 /// When the database fails.
 pub async fn list(
     connection: &Connection,
-    state: Option<&str>,
+    state: Option<Phase>,
     limit: i64,
 ) -> Result<Vec<Summary>, postgres::Error> {
-    let rows = match state {
-        None => connection.query(LIST_OPEN, &[&limit]).await?,
-        Some(state) => connection.query(LIST_IN_STATE, &[&limit, &state]).await?,
-    };
+    let ended = state.is_some_and(Phase::is_closed);
+    let sql = if ended { LIST_ENDED } else { LIST_OPEN };
+    let state = state.map(Phase::as_str);
+    let rows = connection.query(sql, &[&limit, &state]).await?;
     Ok(rows.iter().map(summary).collect())
 }
 
