@@ -302,7 +302,14 @@ fn every_package_has_the_lints() {
 
 #[test]
 fn every_service_has_the_same_rooms() {
-    for service in ["gateway", "order", "payment", "inventory", "sandbox"] {
+    for service in [
+        "gateway",
+        "order",
+        "payment",
+        "inventory",
+        "leaderboard",
+        "sandbox",
+    ] {
         let folder = root().join("services").join(service);
         for room in [
             "README.md",
