@@ -6,11 +6,13 @@
 mod clock;
 mod database;
 mod eventually;
+mod golden;
 mod servers;
 mod topics;
 
 pub use clock::{ManualClock, SequentialIds};
 pub use database::TestDatabase;
 pub use eventually::{eventually, eventually_within};
+pub use golden::{GOLDEN_ORDER, golden_events};
 pub use servers::{kafka, postgres_url};
 pub use topics::TestTopics;

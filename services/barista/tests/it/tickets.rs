@@ -1,7 +1,8 @@
 //! What the orders' events and the baristas do to tickets.
 
-use brewline_messaging::Failure;
+use brewline_messaging::{Delivery, Failure};
 use brewline_proto::order::v1::{CancellationReason, OrderConfirmed};
+use brewline_test_support::golden_events;
 
 use crate::bar::{Bar, LINES, Order, is_refused, stations};
 
@@ -255,4 +256,19 @@ async fn a_large_batch_writes_each_table_once() {
     assert_eq!(bar.number("select count(*) from ticket").await, 300);
     assert_eq!(bar.number("select position from wall").await, 1);
     bar.assert_books_balance().await;
+}
+
+#[tokio::test]
+async fn every_released_event_can_still_be_read() {
+    let bar = Bar::open().await;
+    for (envelope, body) in golden_events("brewline.order.v1") {
+        let delivery = Delivery {
+            topic: "brewline.order.events.v1".into(),
+            partition: 0,
+            offset: 0,
+            envelope,
+            payload: body.into(),
+        };
+        bar.deliver(&[delivery]).await.unwrap();
+    }
 }

@@ -184,3 +184,28 @@ where
     text.parse()
         .map_err(|error| Failure::poison(format!("{field}: {error}")))
 }
+
+#[cfg(test)]
+mod tests {
+    use brewline_test_support::golden_events;
+
+    use super::*;
+
+    fn released() -> impl Iterator<Item = Delivery> {
+        golden_events("brewline.order.v1")
+            .into_iter()
+            .map(|(envelope, body)| Delivery {
+                topic: "brewline.order.events.v1".into(),
+                partition: 0,
+                offset: 0,
+                envelope,
+                payload: body.into(),
+            })
+    }
+
+    #[test]
+    fn every_released_event_can_still_be_read() {
+        let read = released().map(|delivery| ordered(&delivery).unwrap());
+        assert_eq!(read.flatten().count(), 4, "events that ask something");
+    }
+}

@@ -113,3 +113,33 @@ where
 fn malformed(error: impl std::fmt::Display) -> Failure {
     Failure::poison(error.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use brewline_test_support::golden_events;
+
+    use super::*;
+
+    fn released() -> impl Iterator<Item = Delivery> {
+        golden_events("brewline.catalogue.v1")
+            .into_iter()
+            .map(|(envelope, body)| Delivery {
+                topic: "brewline.catalogue.events.v1".into(),
+                partition: 0,
+                offset: 0,
+                envelope,
+                payload: body.into(),
+            })
+    }
+
+    #[test]
+    fn every_released_event_can_still_be_read() {
+        for delivery in released() {
+            match delivery.envelope.event_type.as_str() {
+                STORE_CHANGED => drop(store(&delivery).unwrap()),
+                PRODUCT_CHANGED => drop(product(&delivery).unwrap()),
+                other => panic!("{other} is not read"),
+            }
+        }
+    }
+}

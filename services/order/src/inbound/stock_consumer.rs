@@ -97,3 +97,28 @@ fn shortages(delivery: &Delivery) -> Result<String, Failure> {
         .collect();
     Ok(named.join("; "))
 }
+
+#[cfg(test)]
+mod tests {
+    use brewline_test_support::golden_events;
+
+    use super::*;
+
+    fn released() -> impl Iterator<Item = Delivery> {
+        golden_events("brewline.inventory.v1")
+            .into_iter()
+            .map(|(envelope, body)| Delivery {
+                topic: "brewline.inventory.events.v1".into(),
+                partition: 0,
+                offset: 0,
+                envelope,
+                payload: body.into(),
+            })
+    }
+
+    #[test]
+    fn every_released_event_can_still_be_read() {
+        let read = released().map(|delivery| happening(&delivery).unwrap());
+        assert_eq!(read.flatten().count(), 5, "events that ask something");
+    }
+}

@@ -93,3 +93,28 @@ fn body<M: Message + Default>(delivery: &Delivery) -> Result<M, Failure> {
     M::decode(delivery.payload.clone())
         .map_err(|error| Failure::poison(format!("the body cannot be read: {error}")))
 }
+
+#[cfg(test)]
+mod tests {
+    use brewline_test_support::golden_events;
+
+    use super::*;
+
+    fn released() -> impl Iterator<Item = Delivery> {
+        golden_events("brewline.fulfilment.v1")
+            .into_iter()
+            .map(|(envelope, body)| Delivery {
+                topic: "brewline.fulfilment.events.v1".into(),
+                partition: 0,
+                offset: 0,
+                envelope,
+                payload: body.into(),
+            })
+    }
+
+    #[test]
+    fn every_released_event_can_still_be_read() {
+        let read = released().map(|delivery| read(&delivery).unwrap());
+        assert_eq!(read.flatten().count(), 4, "events that ask something");
+    }
+}

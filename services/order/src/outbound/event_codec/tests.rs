@@ -97,3 +97,10 @@ fn instants_before_1970_keep_their_nanoseconds_positive() {
     let instant = instant(Timestamp::from_micros(-1));
     assert_eq!((instant.seconds, instant.nanos), (-1, 999_999_000));
 }
+
+#[test]
+fn every_released_event_can_still_be_read() {
+    for (envelope, body) in brewline_test_support::golden_events("brewline.order.v1") {
+        decode(&envelope.event_type, &body, envelope.time).unwrap();
+    }
+}
