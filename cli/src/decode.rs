@@ -1,6 +1,8 @@
 //! Event bodies as JSON, for people.
 
-use brewline_proto::{catalogue, customer, inventory, money, order, payment};
+use brewline_proto::{
+    catalogue, customer, fulfilment, inventory, money, notification, order, payment,
+};
 use prost::Message;
 use serde_json::{Value, json};
 
@@ -26,6 +28,8 @@ fn of(kind: &str, bytes: &[u8]) -> Option<Value> {
             json!({ "showName": e.show_name, "locale": e.locale, "erased": e.erased })
         }),
         "catalogue" => catalogue_event(kind, bytes),
+        "fulfilment" => ticket_event(kind, bytes),
+        "notification" => delivery_event(kind, bytes),
         _ => None,
     }
 }
@@ -130,6 +134,75 @@ fn catalogue_event(kind: &str, bytes: &[u8]) -> Option<Value> {
     }
 }
 
+fn ticket_event(kind: &str, bytes: &[u8]) -> Option<Value> {
+    use fulfilment::v1 as f;
+    let of = |store: &str, ticket: &str| json!({ "storeId": store, "ticketId": ticket });
+    match kind.rsplit('.').next()? {
+        "TicketsOpened" => read(bytes, |e: f::TicketsOpened| {
+            let tickets: Vec<Value> = e.tickets.iter().map(ticket).collect();
+            json!({ "storeId": e.store_id, "tickets": tickets })
+        }),
+        "PreparationStarted" => read(bytes, |e: f::PreparationStarted| {
+            of(&e.store_id, &e.ticket_id)
+        }),
+        "TicketStarted" => read(bytes, |e: f::TicketStarted| of(&e.store_id, &e.ticket_id)),
+        "TicketDone" => read(
+            bytes,
+            |e: f::TicketDone| json!({ "storeId": e.store_id, "ticketId": e.ticket_id, "remaining": e.remaining }),
+        ),
+        "PreparationCompleted" => read(
+            bytes,
+            |e: f::PreparationCompleted| json!({ "storeId": e.store_id }),
+        ),
+        "TicketsWithdrawn" => read(bytes, |e: f::TicketsWithdrawn| {
+            let reason = word(e.reason().as_str_name(), "WITHDRAWAL_REASON_");
+            json!({ "storeId": e.store_id, "reason": reason, "ticketIds": e.ticket_ids })
+        }),
+        "WithdrawalRefused" => read(
+            bytes,
+            |e: f::WithdrawalRefused| json!({ "storeId": e.store_id, "reason": e.reason }),
+        ),
+        _ => None,
+    }
+}
+
+fn ticket(ticket: &fulfilment::v1::Ticket) -> Value {
+    json!({
+        "ticketId": ticket.ticket_id,
+        "productId": ticket.product_id,
+        "quantity": ticket.quantity,
+        "station": word(ticket.station().as_str_name(), "STATION_"),
+        "method": ticket.method,
+    })
+}
+
+fn delivery_event(kind: &str, bytes: &[u8]) -> Option<Value> {
+    use notification::v1 as n;
+    let kind_of = |kind: n::Kind| word(kind.as_str_name(), "KIND_");
+    let channel = |channel: n::Channel| word(channel.as_str_name(), "CHANNEL_");
+    match kind.rsplit('.').next()? {
+        "NotificationSent" => read(
+            bytes,
+            |e: n::NotificationSent| json!({ "orderId": e.order_id, "kind": kind_of(e.kind()), "channel": channel(e.channel()), "attempts": e.attempts }),
+        ),
+        "NotificationExpired" => read(
+            bytes,
+            |e: n::NotificationExpired| json!({ "orderId": e.order_id, "kind": kind_of(e.kind()), "channel": channel(e.channel()), "reason": e.reason }),
+        ),
+        "NotificationFailed" => read(
+            bytes,
+            |e: n::NotificationFailed| json!({ "orderId": e.order_id, "kind": kind_of(e.kind()), "channel": channel(e.channel()), "attempts": e.attempts, "reason": e.reason }),
+        ),
+        _ => None,
+    }
+}
+
+/// An enum's value as people write it.
+fn word(name: &str, prefix: &str) -> String {
+    let short = name.strip_prefix(prefix).unwrap_or(name);
+    short.to_lowercase().replace('_', "-")
+}
+
 fn amount(money: Option<&money::v1::Money>) -> Value {
     money.map_or(
         Value::Null,
@@ -147,4 +220,50 @@ fn held(store: &str, lines: &[inventory::v1::StockLine]) -> Value {
     let line =
         |l: &inventory::v1::StockLine| json!({ "productId": l.product_id, "quantity": l.quantity });
     json!({ "storeId": store, "lines": lines.iter().map(line).collect::<Vec<_>>() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tickets_and_deliveries_are_read() {
+        let opened = fulfilment::v1::TicketsOpened {
+            order_id: "o".to_owned(),
+            store_id: "store-oslo".to_owned(),
+            tickets: vec![fulfilment::v1::Ticket {
+                station: fulfilment::v1::Station::Plate.into(),
+                quantity: 2,
+                ..fulfilment::v1::Ticket::default()
+            }],
+        };
+        let shown = body(
+            "brewline.fulfilment.v1.TicketsOpened",
+            &opened.encode_to_vec(),
+        );
+        assert_eq!(shown["tickets"][0]["station"], "plate");
+        let sent = notification::v1::NotificationSent {
+            kind: notification::v1::Kind::Ready.into(),
+            attempts: 1,
+            ..notification::v1::NotificationSent::default()
+        };
+        let shown = body(
+            "brewline.notification.v1.NotificationSent",
+            &sent.encode_to_vec(),
+        );
+        assert_eq!(
+            (&shown["kind"], &shown["attempts"]),
+            (&json!("ready"), &json!(1))
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_said_so() {
+        assert_eq!(
+            body("brewline.order.v1.OrderPlaced", &[0xff])["unreadableBytes"],
+            1
+        );
+        assert_eq!(body("brewline.beer.v1.Tapped", b"x")["unreadableBytes"], 1);
+        assert_eq!(body("brewline.order.v1.OrderPlaced", b""), Value::Null);
+    }
 }

@@ -25,6 +25,9 @@ use crate::verbs::operator::{Actor, CONSUMING};
 /// A service that takes longer to list its dead letters is named as one that did not answer.
 const LISTED_WITHIN: Duration = Duration::from_secs(5);
 
+/// The most that a service lists.
+const LETTERS_LOOKED_THROUGH: i32 = 1_000;
+
 /// Arguments of `dlq`.
 #[derive(Debug, Args)]
 pub struct Arguments {
@@ -138,6 +141,20 @@ async fn list(stack: &Stack, wanted: &List) -> anyhow::Result<ExitCode> {
     letters.sort_by_key(|(_, letter)| letter.at.map(|at| (at.seconds, at.nanos)));
     print::list(&letters, wanted.json)?;
     answered(&silent)
+}
+
+/// The open dead letters of a key, as far as services answer.
+pub(super) async fn of_key(stack: &Stack, key: &str) -> Vec<DeadLetter> {
+    let request = ListDeadLettersRequest {
+        limit: LETTERS_LOOKED_THROUGH,
+    };
+    let (letters, _) = ask_all(stack, async |mut client| {
+        let answer = client.list_dead_letters(request).await?;
+        Ok(answer.into_inner().dead_letters)
+    })
+    .await;
+    let letters = letters.into_iter().map(|(_, letter)| letter);
+    letters.filter(|letter| letter.subject == key).collect()
 }
 
 async fn actions(stack: &Stack, limit: i32, json: bool) -> anyhow::Result<ExitCode> {

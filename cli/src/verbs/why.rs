@@ -1,5 +1,7 @@
 //! `why ORDER`: an order's whole story, and on what it is stuck.
 
+mod standing;
+
 use std::process::ExitCode;
 
 use brewline_chaos::evidence::{self, Evidence};
@@ -11,7 +13,8 @@ use uuid::Uuid;
 use crate::sources::{self, Scope};
 use crate::stack::Stack;
 use crate::terminal;
-use crate::verbs::Unknown;
+use crate::verbs::{Unknown, dlq};
+use standing::Standing;
 
 /// Arguments of `why`.
 #[derive(Debug, Args)]
@@ -33,14 +36,20 @@ pub async fn run(arguments: Arguments, stack: &Stack) -> anyhow::Result<ExitCode
     progress.show("reading tables, topics and the card processor's ledger");
     let evidence = evidence::collect(sources).await;
     progress.clear();
+    let letters = dlq::of_key(stack, &arguments.order.to_string()).await;
+    let trace = trace_id(stack, arguments.order).await;
+    let standing = Standing::of(&evidence, arguments.order, letters, trace);
     let story = timeline::of(&evidence, arguments.order);
     let stuck = stuck_on(&evidence, arguments.order);
     if arguments.json {
         terminal::say_json(
-            &json!({ "orderId": arguments.order, "stuckOn": stuck, "story": story }),
+            &json!({ "orderId": arguments.order, "stuckOn": stuck, "story": story, "now": standing }),
         )?;
     } else {
         print(&story);
+        if !story.is_empty() {
+            standing.lines().into_iter().for_each(terminal::say);
+        }
         if let Some(stuck) = &stuck {
             terminal::say(format!("\nstuck: {stuck}"));
         }
@@ -53,6 +62,17 @@ pub async fn run(arguments: Arguments, stack: &Stack) -> anyhow::Result<ExitCode
         return Ok(ExitCode::FAILURE);
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The trace of the request that placed the order, when the outbox still has it.
+async fn trace_id(stack: &Stack, order: Uuid) -> Option<String> {
+    let sql = "select split_part(traceparent, '-', 2) from outbox
+               where aggregate_type = 'order' and aggregate_id = $1 and version = 1
+                 and traceparent is not null";
+    let pool = sources::database(&stack.endpoints().ok()?, "order").ok()?;
+    let row = pool.get().await.ok()?;
+    let row = row.query_opt(sql, &[&order.to_string()]).await.ok()??;
+    row.try_get(0).ok()
 }
 
 /// Prints a story, an entry a line.

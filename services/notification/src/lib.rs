@@ -16,7 +16,7 @@ mod signals;
 use std::sync::Arc;
 
 use brewline_kernel::system::{SystemClock, SystemIds};
-use brewline_messaging::{Monitor, Outbox, operator};
+use brewline_messaging::{Monitor, Outbox, operator, views};
 use brewline_postgres::{Migration, Pool};
 use brewline_proto::notification::v1::notification_service_server::NotificationServiceServer;
 use brewline_server::events::{self, Consumers};
@@ -31,6 +31,7 @@ use crate::config::Config;
 use crate::inbound::customer_consumer::{self, CustomerEvents};
 use crate::inbound::grpc::NotificationGrpc;
 use crate::inbound::order_consumer::{self, OrderEvents, Wake};
+use crate::inbound::view_operator;
 use crate::outbound::caller::Caller;
 use crate::outbound::mailer::Mailer;
 
@@ -50,6 +51,11 @@ pub const MIGRATIONS: &[Migration] = &[
         version: 2,
         name: "notification",
         sql: include_str!("../migrations/0002_notification.sql"),
+    },
+    Migration {
+        version: 3,
+        name: "operator",
+        sql: include_str!("../migrations/0003_operator.sql"),
     },
 ];
 
@@ -71,7 +77,8 @@ pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
         allow_private: config.call.allow_private,
     };
     let routes = Routes::new(NotificationServiceServer::new(service))
-        .add_service(operator::service(pool, monitor));
+        .add_service(operator::service(pool, monitor))
+        .add_service(views::service(view_operator::all(), postgres, kafka));
     grpc::serve(&context, config.grpc_listen, routes).await
 }
 

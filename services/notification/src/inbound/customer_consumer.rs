@@ -46,14 +46,7 @@ impl Handler for CustomerEvents {
     type Effect = ();
 
     async fn handle(&self, tx: &Transaction<'_>, batch: &[Delivery]) -> Result<(), Failure> {
-        // The newest state of each: a batch may hold several.
-        let mut changed: BTreeMap<String, Customer> = BTreeMap::new();
-        for delivery in batch {
-            if let Some(customer) = customer(delivery)? {
-                changed.insert(customer.customer_id.clone(), customer);
-            }
-        }
-        let changed: Vec<Customer> = changed.into_values().collect();
+        let changed = newest(batch)?;
         customers::save(tx, &changed).await?;
         let gone = changed.iter().filter(|customer| customer.erased);
         let gone: Vec<&str> = gone.map(|customer| customer.customer_id.as_str()).collect();
@@ -86,6 +79,17 @@ impl std::fmt::Debug for CustomerEvents {
     }
 }
 
+/// The newest state of each customer: a batch may hold several.
+pub(super) fn newest(batch: &[Delivery]) -> Result<Vec<Customer>, Failure> {
+    let mut changed: BTreeMap<String, Customer> = BTreeMap::new();
+    for delivery in batch {
+        if let Some(customer) = customer(delivery)? {
+            changed.insert(customer.customer_id.clone(), customer);
+        }
+    }
+    Ok(changed.into_values().collect())
+}
+
 fn customer(delivery: &Delivery) -> Result<Option<Customer>, Failure> {
     if delivery.envelope.event_type != "brewline.customer.v1.CustomerChanged" {
         return Ok(None);
@@ -100,4 +104,29 @@ fn customer(delivery: &Delivery) -> Result<Option<Customer>, Failure> {
         customer_id: body.customer_id,
         erased: body.erased,
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use brewline_test_support::golden_events;
+
+    use super::*;
+
+    fn released() -> impl Iterator<Item = Delivery> {
+        golden_events("brewline.customer.v1")
+            .into_iter()
+            .map(|(envelope, body)| Delivery {
+                topic: "brewline.customer.events.v1".into(),
+                partition: 0,
+                offset: 0,
+                envelope,
+                payload: body.into(),
+            })
+    }
+
+    #[test]
+    fn every_released_event_can_still_be_read() {
+        let read = released().map(|delivery| customer(&delivery).unwrap());
+        assert_eq!(read.flatten().count(), 1);
+    }
 }

@@ -3,3 +3,4 @@
 pub mod customer_consumer;
 pub mod grpc;
 pub mod order_consumer;
+pub mod view_operator;

@@ -14,6 +14,7 @@ async fn migrations_run_twice() {
 #[test]
 fn the_messaging_tables_are_the_message_cores_own() {
     assert_eq!(MIGRATIONS[0].sql, brewline_messaging::SCHEMA);
+    assert_eq!(MIGRATIONS[2].sql, brewline_messaging::OPERATOR_SCHEMA);
 }
 
 #[tokio::test]
