@@ -35,6 +35,11 @@ impl Patience {
         u32::try_from(self.wait().as_millis()).unwrap_or(u32::MAX)
     }
 
+    /// How long to wait where nobody waits unless told.
+    pub(super) fn asked(self) -> Duration {
+        self.0.unwrap_or_default()
+    }
+
     /// What to answer as `Preference-Applied`.
     pub(super) fn applied(self) -> Option<HeaderValue> {
         let seconds = self.0?.as_secs();

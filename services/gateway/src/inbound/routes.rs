@@ -9,7 +9,10 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use super::edge::{self, Edge};
 use super::problem::Problem;
-use super::{catalogue, customers, order_events, orders, stock, tickets, wall, wall_socket};
+use super::{
+    catalogue, customers, notifications, order_events, orders, pull_events, stock, tickets, wall,
+    wall_socket, webhooks,
+};
 use crate::{ASYNCAPI, OPENAPI};
 
 /// What requests that match no route are counted under.
@@ -82,6 +85,21 @@ const ROUTES: &[Route] = &[
     route("DELETE", "/v1/customers/{customerId}", || {
         delete(customers::erase)
     }),
+    route("GET", "/v1/customers/{customerId}/notifications", || {
+        get(notifications::list)
+    }),
+    route("PUT", "/v1/customers/{customerId}/preferences", || {
+        put(notifications::put_preferences)
+    }),
+    route("POST", "/v1/webhooks", || post(webhooks::create)),
+    route("GET", "/v1/webhooks", || get(webhooks::list)),
+    route("DELETE", "/v1/webhooks/{webhookId}", || {
+        delete(webhooks::delete)
+    }),
+    route("POST", "/v1/webhooks/{webhookId}/redeliver", || {
+        post(webhooks::redeliver)
+    }),
+    route("GET", "/v1/events", || get(pull_events::pull)),
     route("GET", "/openapi.json", || get(openapi)),
     route("GET", "/asyncapi.yaml", || get(asyncapi)),
 ];

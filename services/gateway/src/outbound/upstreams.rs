@@ -3,6 +3,7 @@ use brewline_proto::catalogue::v1::catalogue_service_client::CatalogueServiceCli
 use brewline_proto::customer::v1::customer_service_client::CustomerServiceClient;
 use brewline_proto::fulfilment::v1::fulfilment_service_client::FulfilmentServiceClient;
 use brewline_proto::inventory::v1::inventory_service_client::InventoryServiceClient;
+use brewline_proto::notification::v1::notification_service_client::NotificationServiceClient;
 use brewline_proto::order::v1::order_service_client::OrderServiceClient;
 use brewline_server::{Context, client};
 use tonic::transport::Channel;
@@ -18,6 +19,7 @@ pub(crate) struct Upstreams {
     pub(crate) catalogue: CatalogueServiceClient<Channel>,
     pub(crate) inventory: InventoryServiceClient<Channel>,
     pub(crate) fulfilment: FulfilmentServiceClient<Channel>,
+    pub(crate) notifications: NotificationServiceClient<Channel>,
 }
 
 // === impl Upstreams ===
@@ -28,11 +30,14 @@ impl Upstreams {
         let inventory =
             client::channel(&config.inventory_url, context).context("reach inventory")?;
         let barista = client::channel(&config.barista_url, context).context("reach barista")?;
+        let notification =
+            client::channel(&config.notification_url, context).context("reach notification")?;
         Ok(Self {
             orders: OrderServiceClient::new(order.clone()),
             customers: CustomerServiceClient::new(order),
             catalogue: CatalogueServiceClient::new(inventory.clone()),
             inventory: InventoryServiceClient::new(inventory),
+            notifications: NotificationServiceClient::new(notification),
             fulfilment: FulfilmentServiceClient::new(barista),
         })
     }

@@ -13,6 +13,7 @@ mod customers;
 mod edge;
 mod input;
 mod limits;
+mod notifications;
 mod openapi;
 mod order_events;
 mod orders;

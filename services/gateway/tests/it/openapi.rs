@@ -6,6 +6,7 @@ use brewline_proto::catalogue::v1 as catalogue;
 use brewline_proto::customer::v1 as customer;
 use brewline_proto::fulfilment::v1 as fulfilment;
 use brewline_proto::inventory::v1 as inventory;
+use brewline_proto::notification::v1 as notification;
 use brewline_proto::order::v1 as order;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -157,6 +158,7 @@ fn script(it: &Edge) {
     script_orders(it);
     script_catalogue(it);
     script_customers(it);
+    script_notifications(it);
 }
 
 fn script_orders(it: &Edge) {
@@ -261,6 +263,36 @@ fn script_customers(it: &Edge) {
     it.stub.say("erase_customer", erased);
 }
 
+fn script_notifications(it: &Edge) {
+    let listed = notification::ListDeliveriesResponse {
+        deliveries: vec![samples::notification()],
+    };
+    it.stub.say("list_deliveries", listed);
+    let preferences = notification::PutPreferencesResponse {
+        channels: vec![notification::Channel::Email.into()],
+        kinds: vec![notification::Kind::Ready.into()],
+    };
+    it.stub.say("put_preferences", preferences);
+    let made = notification::CreateEndpointResponse {
+        endpoint: Some(samples::webhook()),
+        secret: "whsec_x".to_owned(),
+    };
+    it.stub.say("create_endpoint", made);
+    let listed = notification::ListEndpointsResponse {
+        endpoints: vec![samples::webhook()],
+    };
+    it.stub.say("list_endpoints", listed);
+    it.stub
+        .say("delete_endpoint", notification::DeleteEndpointResponse {});
+    let again = notification::RedeliverEndpointResponse { redelivered: 1 };
+    it.stub.say("redeliver_endpoint", again);
+    let page = notification::PullEventsResponse {
+        events: vec![samples::pulled_event()],
+        next: "7".to_owned(),
+    };
+    it.stub.say("pull_events", page);
+}
+
 /// A body for each write, with every field that there is.
 fn body(method: &str, path: &str) -> Option<Value> {
     let mut customer = samples::create_customer();
@@ -272,6 +304,15 @@ fn body(method: &str, path: &str) -> Option<Value> {
         ("POST", "/v1/stores/{storeId}/stock") => Some(samples::adjust_stock()),
         ("PUT", "/v1/catalogue/{productId}") => Some(samples::put_product()),
         ("POST", "/v1/customers") => Some(customer),
+        ("PUT", "/v1/customers/{customerId}/preferences") => {
+            Some(json!({ "channels": ["email"], "kinds": ["ready"] }))
+        }
+        ("POST", "/v1/webhooks") => Some(json!({
+            "url": "https://example.com/hook",
+            "types": ["order.ready"],
+            "storeId": "store-lisbon",
+        })),
+        ("POST", "/v1/webhooks/{webhookId}/redeliver") => Some(json!({ "eventId": ORDER_ID })),
         ("PATCH", "/v1/customers/{customerId}") => Some(samples::create_customer()),
         _ => None,
     }
@@ -289,7 +330,8 @@ async fn answers_and_bodies_have_exactly_the_fields_of_the_document() {
             .replace("{storeId}", "store-lisbon")
             .replace("{productId}", "cortado")
             .replace("{customerId}", "customer-demo")
-            .replace("{ticketId}", ORDER_ID);
+            .replace("{ticketId}", ORDER_ID)
+            .replace("{webhookId}", ORDER_ID);
         let verb: Method = method.parse().unwrap();
         let request = match body(method, path) {
             None => {

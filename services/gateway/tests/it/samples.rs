@@ -5,6 +5,7 @@ use brewline_proto::customer::v1::Customer;
 use brewline_proto::fulfilment::v1::{Station, Ticket, TicketState, TicketStatus, Wall, WallItem};
 use brewline_proto::inventory::v1::StockItem;
 use brewline_proto::money::v1::Money;
+use brewline_proto::notification::v1 as notification;
 use brewline_proto::order::v1::{
     Cancellation, CancellationStatus, Order, OrderLine, OrderStatus, PaymentStatus, Rejection,
     RejectionCode,
@@ -194,4 +195,55 @@ pub(crate) fn put_product() -> Value {
 
 pub(crate) fn adjust_stock() -> Value {
     json!({ "productId": "cortado", "delta": -3, "reason": "spilt'; DROP TABLE stock; --" })
+}
+
+pub(crate) fn notification() -> notification::Delivery {
+    let at = prost_types::Timestamp {
+        seconds: 1_790_000_000,
+        nanos: 0,
+    };
+    notification::Delivery {
+        delivery_id: ORDER_ID.to_owned(),
+        order_id: ORDER_ID.to_owned(),
+        customer_id: "customer-demo".to_owned(),
+        kind: notification::Kind::Ready.into(),
+        channel: notification::Channel::Email.into(),
+        status: notification::DeliveryStatus::Sent.into(),
+        attempts: 2,
+        message_id: "<1.ready@brewline>".to_owned(),
+        created_at: Some(at),
+        sent_at: Some(at),
+        reason: "the mail server answered 451".to_owned(),
+    }
+}
+
+pub(crate) fn webhook() -> notification::Endpoint {
+    let at = prost_types::Timestamp {
+        seconds: 1_790_000_000,
+        nanos: 0,
+    };
+    notification::Endpoint {
+        endpoint_id: ORDER_ID.to_owned(),
+        url: "https://example.com/hook".to_owned(),
+        types: vec!["order.ready".to_owned()],
+        store_id: "store-lisbon".to_owned(),
+        created_at: Some(at),
+        disabled_at: Some(at),
+        pending: 3,
+        failed: 1,
+    }
+}
+
+pub(crate) fn pulled_event() -> notification::PulledEvent {
+    notification::PulledEvent {
+        id: ORDER_ID.to_owned(),
+        r#type: "order.ready".to_owned(),
+        time: Some(prost_types::Timestamp {
+            seconds: 1_790_000_000,
+            nanos: 0,
+        }),
+        store_id: "store-lisbon".to_owned(),
+        order_id: ORDER_ID.to_owned(),
+        data_json: "{\"orderId\":\"x\"}".to_owned(),
+    }
 }

@@ -8,6 +8,7 @@ use brewline_proto::catalogue::v1 as catalogue;
 use brewline_proto::customer::v1 as customer;
 use brewline_proto::fulfilment::v1 as fulfilment;
 use brewline_proto::inventory::v1 as inventory;
+use brewline_proto::notification::v1 as notification;
 use brewline_proto::order::v1 as order;
 use futures_util::StreamExt as _;
 use futures_util::stream::{self, BoxStream};
@@ -98,6 +99,11 @@ impl Stub {
             )
             .add_service(
                 fulfilment::fulfilment_service_server::FulfilmentServiceServer::new(self.clone()),
+            )
+            .add_service(
+                notification::notification_service_server::NotificationServiceServer::new(
+                    self.clone(),
+                ),
             )
             .add_service(
                 inventory::inventory_service_server::InventoryServiceServer::new(self.clone()),
@@ -229,6 +235,15 @@ services! {
         list_tickets: ListTicketsRequest => ListTicketsResponse;
     } + {
         WatchWallStream watch_wall: WatchWallRequest => WatchWallResponse;
+    }
+    notification::notification_service_server::NotificationService {
+        list_deliveries: ListDeliveriesRequest => ListDeliveriesResponse;
+        put_preferences: PutPreferencesRequest => PutPreferencesResponse;
+        create_endpoint: CreateEndpointRequest => CreateEndpointResponse;
+        list_endpoints: ListEndpointsRequest => ListEndpointsResponse;
+        delete_endpoint: DeleteEndpointRequest => DeleteEndpointResponse;
+        redeliver_endpoint: RedeliverEndpointRequest => RedeliverEndpointResponse;
+        pull_events: PullEventsRequest => PullEventsResponse;
     }
     inventory::inventory_service_server::InventoryService {
         list_stock: ListStockRequest => ListStockResponse;
