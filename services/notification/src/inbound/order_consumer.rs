@@ -229,3 +229,32 @@ fn decode<M: Message + Default>(delivery: &Delivery) -> Result<M, Failure> {
         Failure::poison(format!("decode {event_type}: {error}"))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use brewline_test_support::golden_events;
+
+    use super::*;
+
+    fn released() -> impl Iterator<Item = Delivery> {
+        golden_events("brewline.order.v1")
+            .into_iter()
+            .map(|(envelope, body)| Delivery {
+                topic: "brewline.order.events.v1".into(),
+                partition: 0,
+                offset: 0,
+                envelope,
+                payload: body.into(),
+            })
+    }
+
+    #[test]
+    fn every_released_event_can_still_be_read() {
+        let (mut notices, mut told) = (0, 0);
+        for delivery in released() {
+            notices += usize::from(notice(&delivery).unwrap().is_some());
+            told += usize::from(outside(&delivery, Uuid::nil()).unwrap().is_some());
+        }
+        assert_eq!((notices, told), (4, 6), "mails and webhooks");
+    }
+}
