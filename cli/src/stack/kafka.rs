@@ -6,11 +6,12 @@ use std::process::Stdio;
 use std::rc::Rc;
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::{Context as _, anyhow, bail};
 use brewline_kafka::{Admin, Config, Password, Topic};
 use tokio::process::Command;
+use tokio::time::Instant;
 
-use super::acl::{self, Grant};
+use super::acl::{self, Grant, OPERATOR};
 use super::endpoints::KafkaLogin;
 use super::folder::{Folder, fingerprint, write_atomically};
 use super::kafka_files::{self, Jars, KAFKA_VERSION};
@@ -19,6 +20,10 @@ use super::plan::{Addresses, Blueprint, Probe, Unit};
 use super::ports::Ports;
 use super::secrets::Secrets;
 use super::topics::{TopicToMake, topics_to_make};
+
+/// How long the broker may take to go by new rights, and how often it is asked.
+const GRANTED_WITHIN: Duration = Duration::from_secs(20);
+const GRANTED_CHECK: Duration = Duration::from_millis(20);
 
 /// How the broker's Java compiles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,6 +115,12 @@ impl Broker {
         users.context("make Kafka's users")?;
         let acls = grants.iter().flat_map(Grant::acls).collect();
         admin.grant(acls).await.context("grant Kafka's rights")?;
+        let operator = KafkaLogin {
+            brokers: login.brokers.clone(),
+            username: Some(OPERATOR.to_owned()),
+            password: Some(secrets.kafka(OPERATOR).to_owned()),
+        };
+        until_granted(&operator).await?;
         write_atomically(&marker, b"", 0o644)
     }
 
@@ -184,6 +195,27 @@ pub async fn make_topics(login: &KafkaLogin) -> anyhow::Result<()> {
     let topics: Vec<Topic> = topics_to_make().into_iter().map(native).collect();
     let made = admin(login)?.create_topics(&topics).await;
     made.context("make Kafka's topics")
+}
+
+/// Waits until the broker goes by the new rights. It learns them all at once, a moment after its
+/// controller took them; a service that were refused in between would end.
+async fn until_granted(operator: &KafkaLogin) -> anyhow::Result<()> {
+    let admin = admin(operator)?;
+    let deadline = Instant::now() + GRANTED_WITHIN;
+    loop {
+        let seen = admin.topics().await;
+        if seen.is_ok_and(|seen| {
+            topics_to_make()
+                .iter()
+                .all(|topic| seen.contains_key(&topic.name))
+        }) {
+            return Ok(());
+        }
+        if Instant::now() > deadline {
+            bail!("Kafka does not go by its new rights after {GRANTED_WITHIN:?}");
+        }
+        tokio::time::sleep(GRANTED_CHECK).await;
+    }
 }
 
 fn admin(login: &KafkaLogin) -> anyhow::Result<Admin> {
