@@ -1,6 +1,7 @@
 //! `/v1/orders/{orderId}/events`
 
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::response::Response;
 use axum::response::sse::Event;
 use brewline_kernel::OrderId;
@@ -12,6 +13,7 @@ use super::order_view::OrderView;
 use super::path::Id;
 use super::principal::Principal;
 use super::problem::Problem;
+use super::respond::Answer;
 use super::sse::{self, LastEventId};
 use super::status::nonsense;
 
@@ -27,6 +29,9 @@ const NAMES: [(&str, &str); 9] = [
     ("OrderReady", "order.ready"),
     ("OrderCollected", "order.collected"),
 ];
+
+/// Said by the service when the caller has seen everything that ever happens to the order.
+const FINAL: &str = "order-final";
 
 /// Said where a newer service tells of something that this edge does not know yet.
 const UNKNOWN: &str = "order.unknown";
@@ -48,8 +53,13 @@ pub(super) async fn watch(
     let mut orders = edge.upstreams().orders.clone();
     let events = call
         .stream(message, async |request| orders.watch_order(request).await)
-        .await?;
-    Ok(sse::relay(place, events, show))
+        .await;
+    match events {
+        Ok(events) => Ok(sse::relay(place, events, show)),
+        // A browser goes on to reconnect until it is told that there is nothing more.
+        Err(problem) if problem.is(FINAL) => Ok(Answer::empty(StatusCode::NO_CONTENT).finish()),
+        Err(problem) => Err(problem),
+    }
 }
 
 /// Our ids are the order's versions.

@@ -46,6 +46,11 @@ struct Document<'a> {
 // === impl Problem ===
 
 impl Problem {
+    /// Whether this is its code.
+    pub(super) fn is(&self, code: &str) -> bool {
+        self.0.code == code
+    }
+
     pub(crate) fn new(
         status: StatusCode,
         code: impl Into<Cow<'static, str>>,

@@ -103,6 +103,18 @@ async fn what_no_stream_gave_is_refused_and_an_unknown_order_is_not_found() {
 }
 
 #[tokio::test]
+async fn who_has_seen_the_end_is_told_not_to_come_again() {
+    let it = Edge::start().await;
+    let over = rejection(Code::OutOfRange, "order-final", "all is told");
+    it.stub.refuse("watch_order", over);
+    let request = it
+        .request(Method::GET, &path())
+        .header("last-event-id", "5");
+    let response = request.send().await.unwrap();
+    assert_eq!(response.status(), StatusCode::NO_CONTENT);
+}
+
+#[tokio::test]
 async fn streams_beyond_their_places_are_shed() {
     let it = Edge::with(|config| config.streams_max = 1).await;
     let placed = event("OrderPlaced", OrderStatus::Pending, 1);

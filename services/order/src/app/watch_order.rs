@@ -85,6 +85,12 @@ impl Watchers {
 // === impl Watch ===
 
 impl Watch {
+    /// Whether there is nothing left to be told, now or ever.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.is_final && self.ahead.is_empty()
+    }
+
     /// The next event; none once the order is final, or the process ends.
     ///
     /// # Errors

@@ -118,6 +118,9 @@ impl OrderService for OrderGrpc {
         let watch = self.watchers.watch(&self.parts, order_id, seen).await;
         let watch = watch.map_err(refuse::watch)?;
         let watch = watch.ok_or_else(refuse::too_many_watchers)?;
+        if watch.is_over() {
+            return Err(refuse::nothing_to_watch());
+        }
         let events = stream::try_unfold(watch, async |mut watch| {
             let event = watch.next().await.map_err(refuse::watch)?;
             Ok(event.map(|event| (event, watch)))

@@ -88,6 +88,11 @@ async fn a_stream_stays_open_while_the_checkout_unwinds() {
     let mut events = watch(&shop.orders, &order_id, 2).await.unwrap();
     shop.happens(&order_id, CheckoutEvent::StockReleased).await;
     assert_eq!(next(&mut events).await, None);
+    let again = watch(&shop.orders, &order_id, 2).await;
+    assert_eq!(says(&again.err().unwrap()).1, "order-final");
+    let mut late = watch(&shop.orders, &order_id, 1).await.unwrap();
+    assert!(next(&mut late).await.is_some());
+    assert_eq!(next(&mut late).await, None);
 }
 
 #[tokio::test]

@@ -41,6 +41,12 @@ pub(in crate::inbound) fn watch(error: change_order::Error) -> Status {
     change(error, "not-watchable")
 }
 
+/// Told instead of an empty stream, so that who was cut off right at the end does not come again.
+pub(in crate::inbound) fn nothing_to_watch() -> Status {
+    let detail = "the order is final and the caller has seen all of its events";
+    status::rejection(Code::OutOfRange, "order-final", detail)
+}
+
 pub(in crate::inbound) fn too_many_watchers() -> Status {
     let detail = "too many watch orders here at the moment";
     status::busy("overloaded", detail, status::COME_AGAIN)
