@@ -212,9 +212,12 @@ async fn lean(service: &str) {
         }
         let copies = COPIES.iter();
         let mut copy = copies.filter(|(name, of, ..)| (*name, *of) == (service, table.as_str()));
-        let (.., kept) = copy.next().unwrap_or_else(|| {
-            panic!("{service}.{table}: whose data is it? Say so in COPIES or OWN")
-        });
+        let found = copy.next();
+        assert!(
+            found.is_some(),
+            "{service}.{table}: whose data is it? Say so in COPIES or OWN"
+        );
+        let kept = found.map_or("", |(.., kept)| *kept);
         let made = OF_ITS_OWN.iter();
         let mut made = made.filter(|(name, of, _)| (*name, *of) == (service, table.as_str()));
         let mut expected = words(kept);
