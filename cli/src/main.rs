@@ -148,3 +148,13 @@ async fn run(verb: Verb, stack: &Stack) -> anyhow::Result<ExitCode> {
         Verb::Supervise(arguments) => verbs::supervise::run(arguments, stack).await,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_arguments_of_a_verb_are_one() {
+        Cli::command().debug_assert();
+    }
+}

@@ -23,7 +23,7 @@ pub(super) struct Actor {
         default_value = "unknown",
         hide_default_value = true
     )]
-    name: String,
+    actor: String,
 }
 
 // === impl Actor ===
@@ -31,7 +31,7 @@ pub(super) struct Actor {
 impl Actor {
     /// The name given, or that of the user.
     pub(super) fn name(&self) -> String {
-        self.name.clone()
+        self.actor.clone()
     }
 }
 
