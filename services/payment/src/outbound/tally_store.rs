@@ -25,7 +25,8 @@ pub(crate) struct Kept {
 /// How a tally is written: each rule's slices as instants in microseconds and a count.
 type Counts = BTreeMap<String, Vec<(i64, i64, u32)>>;
 
-/// Expiry is rounded up to a multiple of this: while it stays the same, no index has to be written.
+/// Expiry is rounded up in steps of this: while it stays the same, no index has to be written. Each
+/// subject has steps of its own, so that tallies do not go all at once.
 const EXPIRY_STEP: Duration = Duration::from_secs(300);
 
 /// Rows dropped in one statement, so that no lock is held for long.
@@ -72,7 +73,10 @@ pub(crate) async fn store(
     }
     let subjects: Vec<&[u8]> = tallies.iter().map(|(key, _)| key.as_bytes()).collect();
     let revisions: Vec<i64> = tallies.iter().map(|(_, it)| it.revision + 1).collect();
-    let expiries: Vec<Instant> = tallies.iter().map(|(_, it)| expiry(&it.tally)).collect();
+    let expiries: Vec<Instant> = tallies
+        .iter()
+        .map(|(key, it)| expiry(*key, &it.tally))
+        .collect();
     let counts: Vec<Json<Counts>> = tallies.iter().map(|(_, it)| encode(&it.tally)).collect();
     let written = tx
         .execute(STORE, &[&subjects, &revisions, &expiries, &counts])
@@ -124,9 +128,43 @@ fn decode(row: &Row) -> Result<(SubjectKey, Kept), Error> {
     Ok((SubjectKey::new(subject), kept))
 }
 
-fn expiry(tally: &Tally) -> Instant {
+fn expiry(subject: SubjectKey, tally: &Tally) -> Instant {
     let step = i64::try_from(EXPIRY_STEP.as_micros()).unwrap_or(i64::MAX);
+    let byte = subject.as_bytes().first().copied().unwrap_or_default();
+    let phase = step / 256 * i64::from(byte);
     let until = tally.until().unwrap_or(Timestamp::EPOCH).as_micros();
-    let rounded = until.saturating_add(step) - until.rem_euclid(step);
-    Instant(Timestamp::from_micros(rounded))
+    let into_step = until.saturating_sub(phase).rem_euclid(step);
+    Instant(Timestamp::from_micros(
+        until.saturating_add(step - into_step),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use brewline_payment_domain::{Rules, Seen, Subject};
+
+    use super::*;
+
+    #[test]
+    fn a_row_stays_until_nothing_in_it_counts_and_moves_seldom() {
+        let rules: Rules = "few=card asked 5/60".parse().unwrap();
+        for byte in [0, 1, 128, 255] {
+            let subject = SubjectKey::new([byte; 16]);
+            let mut expiries = Vec::new();
+            for second in 0..600 {
+                let mut tally = Tally::default();
+                let now = Timestamp::from_millis(second * 1_000);
+                tally.fold(&rules, Subject::Card, Seen::Asked, now);
+                let Instant(at) = expiry(subject, &tally);
+                let late = at.since(tally.until().unwrap());
+                assert!(
+                    Some(at) > tally.until() && late <= EXPIRY_STEP,
+                    "{byte} {second}"
+                );
+                expiries.push(at);
+            }
+            expiries.dedup();
+            assert!(expiries.len() <= 4, "{byte}: {expiries:?}");
+        }
+    }
 }
