@@ -255,7 +255,10 @@ impl ClientContext for Metadata {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        self.0.error(error, reason);
+        // The client looks for the coordinator of its group all the same.
+        if error.rdkafka_error_code() != Some(Code::GroupAuthorizationFailed) {
+            self.0.error(error, reason);
+        }
     }
 }
 
