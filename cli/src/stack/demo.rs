@@ -12,11 +12,16 @@ use uuid::Uuid;
 
 use super::Stack;
 use super::folder::write_atomically;
+use super::marks::{self, Placed};
 use crate::shop::{self, Shop};
 use crate::terminal;
 
 const STORES: &str = include_str!("../../demo/stores.json");
 const PRODUCTS: &str = include_str!("../../demo/products.json");
+
+/// Who places the first order, and where.
+const CUSTOMER: &str = "customer-demo";
+const STORE: &str = "store-lisbon";
 
 /// Units of each product that each store begins with.
 const STOCK: u32 = 1000;
@@ -66,8 +71,8 @@ pub async fn first_order(stack: &Stack, tokens: &[String]) -> anyhow::Result<()>
     let shop = Shop::at(stack.gateway()?)?;
     let key = format!("first-order-{}", Uuid::new_v4());
     let body = json!({
-        "storeId": "store-lisbon",
-        "customerId": "customer-demo",
+        "storeId": STORE,
+        "customerId": CUSTOMER,
         "lines": [
             { "productId": "espresso", "quantity": 1 },
             { "productId": "croissant", "quantity": 1 },
@@ -97,7 +102,16 @@ pub async fn first_order(stack: &Stack, tokens: &[String]) -> anyhow::Result<()>
     }
     match order.get("rejection").filter(|why| !why.is_null()) {
         Some(rejection) => Err(anyhow!("order {id} was rejected: {}", reason(rejection))),
-        None => Ok(()),
+        None => marks::show(&shop, marked(&id, began)).await,
+    }
+}
+
+const fn marked(order: &str, began: Instant) -> Placed<'_> {
+    Placed {
+        order,
+        store: STORE,
+        customer: CUSTOMER,
+        began,
     }
 }
 
@@ -182,7 +196,7 @@ async fn create_customer(stack: &Stack) -> anyhow::Result<()> {
     let request = CreateCustomerRequest {
         principal: "demo".to_owned(),
         idempotency_key: "demo-customer".to_owned(),
-        customer_id: "customer-demo".to_owned(),
+        customer_id: CUSTOMER.to_owned(),
         name: "Demo Customer".to_owned(),
         email: "customer-demo@example.com".to_owned(),
         locale: "en".to_owned(),

@@ -24,6 +24,7 @@ pub mod kafka;
 pub mod kafka_files;
 pub mod launch;
 pub mod leftovers;
+pub mod marks;
 pub mod options;
 pub mod plan;
 pub mod ports;

@@ -11,7 +11,16 @@ use super::ports::{INSTANCES_MAX, Ports};
 
 /// In the order of starting. Stopped the other way round, so that who calls goes before who is
 /// called, and the sandbox last.
-pub const SERVICES: [&str; 5] = ["sandbox", "inventory", "payment", "order", "gateway"];
+pub const SERVICES: [&str; 8] = [
+    "sandbox",
+    "inventory",
+    "payment",
+    "barista",
+    "notification",
+    "leaderboard",
+    "order",
+    "gateway",
+];
 
 /// All that a service's environment is made of.
 #[derive(Clone, Debug)]
