@@ -141,3 +141,22 @@ async fn ready_is_not_told_once_it_lost_its_point() {
     assert_eq!(post.told().await, told);
     worker.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_of_many_orders_is_told_of() {
+    let (post, worker) = Post::with("ana").await;
+    let orders: Vec<Order> = (0..64).map(|_| Order::of("ana")).collect();
+    let events: Vec<_> = orders.iter().map(Order::confirmed).collect();
+    post.deliver(&events).await;
+    eventually("nothing is pending", async || {
+        let pending = "select 1 from delivery where state = 'pending'";
+        post.rows(pending).await.is_empty()
+    })
+    .await;
+    let mut mails = post.world.mails("ana").await;
+    let mut wanted: Vec<String> = orders.iter().map(|o| o.message_id("confirmed")).collect();
+    mails.sort();
+    wanted.sort();
+    assert_eq!(mails, wanted);
+    worker.stop().await;
+}

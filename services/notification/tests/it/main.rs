@@ -7,7 +7,10 @@
 )]
 
 mod customers;
+mod end_to_end;
 mod mails;
 mod migrations;
 mod post;
+#[cfg(feature = "fault-injection")]
+mod teeth;
 mod webhooks;

@@ -32,7 +32,7 @@ pub(crate) struct Post {
     pub(crate) orders: OrderEvents,
     pub(crate) customers: CustomerEvents,
     pub(crate) wake: Wake,
-    pub(crate) _database: TestDatabase,
+    pub(crate) database: TestDatabase,
 }
 
 /// The outside world, in this process.
@@ -63,23 +63,12 @@ impl Post {
                 calls: Arc::clone(&wake.calls),
                 allow_private: true,
             },
-            orders: OrderEvents {
-                outbox: Outbox::new(1),
-                clock: Arc::new(SystemClock),
-                ids: Arc::new(SystemIds),
-                customer_wait: Duration::from_secs(60),
-                wake: wake.clone(),
-            },
-            customers: CustomerEvents {
-                outbox: Outbox::new(1),
-                clock: Arc::new(SystemClock),
-                ids: Arc::new(SystemIds),
-                wake: wake.clone(),
-            },
+            orders: order_events(&wake),
+            customers: customer_events(&wake),
             world: Outside::open().await,
             wake,
             pool,
-            _database: database,
+            database,
         }
     }
 
@@ -138,34 +127,31 @@ impl Post {
         self.hand(&self.orders, batch).await.unwrap();
     }
 
+    pub(crate) async fn deliver_customers(&self, batch: &[Delivery]) {
+        self.hand(&self.customers, batch).await.unwrap();
+    }
+
+    /// Handlers of one's own, for a consumer.
+    pub(crate) fn order_events(&self) -> OrderEvents {
+        order_events(&self.wake)
+    }
+
+    pub(crate) fn customer_events(&self) -> CustomerEvents {
+        customer_events(&self.wake)
+    }
+
     /// A customer of this id, at `<id>@example.com`.
     pub(crate) async fn customer(&self, id: &str) {
-        self.changed(CustomerChanged {
-            customer_id: id.to_owned(),
-            name: "Ana".to_owned(),
-            email: address(id),
-            locale: "en".to_owned(),
-            show_name: true,
-            erased: false,
-        })
-        .await;
+        self.deliver_customers(&[changed(id)]).await;
     }
 
     pub(crate) async fn erase(&self, id: &str) {
-        self.changed(CustomerChanged {
+        let message = CustomerChanged {
             customer_id: id.to_owned(),
             erased: true,
             ..Default::default()
-        })
-        .await;
-    }
-
-    async fn changed(&self, message: CustomerChanged) {
-        let topic = "brewline.customer.events.v1";
-        let subject = message.customer_id.clone();
-        let name = "brewline.customer.v1.CustomerChanged";
-        let event = delivery(topic, &subject, name, 1, &message);
-        self.hand(&self.customers, &[event]).await.unwrap();
+        };
+        self.deliver_customers(&[customer_event(&message)]).await;
     }
 
     pub(crate) async fn rows(&self, sql: &'static str) -> Vec<Row> {
@@ -203,6 +189,43 @@ impl Post {
         };
         self.rows(sql).await.iter().map(short).collect()
     }
+}
+
+fn order_events(wake: &Wake) -> OrderEvents {
+    OrderEvents {
+        outbox: Outbox::new(1),
+        clock: Arc::new(SystemClock),
+        ids: Arc::new(SystemIds),
+        customer_wait: Duration::from_secs(60),
+        wake: wake.clone(),
+    }
+}
+
+fn customer_events(wake: &Wake) -> CustomerEvents {
+    CustomerEvents {
+        outbox: Outbox::new(1),
+        clock: Arc::new(SystemClock),
+        ids: Arc::new(SystemIds),
+        wake: wake.clone(),
+    }
+}
+
+/// The event of a customer who is there from now on.
+pub(crate) fn changed(id: &str) -> Delivery {
+    customer_event(&CustomerChanged {
+        customer_id: id.to_owned(),
+        name: "Ana".to_owned(),
+        email: address(id),
+        locale: "en".to_owned(),
+        show_name: true,
+        erased: false,
+    })
+}
+
+fn customer_event(message: &CustomerChanged) -> Delivery {
+    let topic = "brewline.customer.events.v1";
+    let name = "brewline.customer.v1.CustomerChanged";
+    delivery(topic, &message.customer_id, name, 1, message)
 }
 
 // === impl Worker ===
