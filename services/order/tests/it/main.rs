@@ -25,4 +25,5 @@ mod place_order;
 mod query_orders;
 mod shop;
 mod store;
+mod teeth;
 mod watch_order;
