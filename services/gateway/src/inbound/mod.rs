@@ -1,6 +1,7 @@
 //! REST as `openapi.json` describes it. In reading order: `routes` (the table), `edge` (what every
 //! request goes through), one module a resource, `views` (what goes out), and the parts they share.
 
+mod boards;
 mod body;
 mod call;
 mod catalogue;
@@ -21,6 +22,7 @@ mod principal;
 mod problem;
 mod pull_events;
 mod query;
+mod recommendations;
 mod respond;
 mod routes;
 mod sse;

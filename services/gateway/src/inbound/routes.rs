@@ -10,8 +10,8 @@ use tower_http::catch_panic::CatchPanicLayer;
 use super::edge::{self, Edge};
 use super::problem::Problem;
 use super::{
-    catalogue, customers, notifications, order_events, orders, pull_events, stock, tickets, wall,
-    wall_socket, webhooks,
+    boards, catalogue, customers, notifications, order_events, orders, pull_events,
+    recommendations, stock, tickets, wall, wall_socket, webhooks,
 };
 use crate::{ASYNCAPI, OPENAPI};
 
@@ -100,6 +100,14 @@ const ROUTES: &[Route] = &[
         post(webhooks::redeliver)
     }),
     route("GET", "/v1/events", || get(pull_events::pull)),
+    route("GET", "/v1/boards", || get(boards::list)),
+    route("GET", "/v1/boards/{board}", || get(boards::get)),
+    route("GET", "/v1/boards/{board}/members/{memberId}", || {
+        get(boards::member)
+    }),
+    route("GET", "/v1/customers/{customerId}/recommendations", || {
+        get(recommendations::get)
+    }),
     route("GET", "/openapi.json", || get(openapi)),
     route("GET", "/asyncapi.yaml", || get(asyncapi)),
 ];

@@ -3,6 +3,7 @@ use brewline_proto::catalogue::v1::catalogue_service_client::CatalogueServiceCli
 use brewline_proto::customer::v1::customer_service_client::CustomerServiceClient;
 use brewline_proto::fulfilment::v1::fulfilment_service_client::FulfilmentServiceClient;
 use brewline_proto::inventory::v1::inventory_service_client::InventoryServiceClient;
+use brewline_proto::leaderboard::v1::leaderboard_service_client::LeaderboardServiceClient;
 use brewline_proto::notification::v1::notification_service_client::NotificationServiceClient;
 use brewline_proto::order::v1::order_service_client::OrderServiceClient;
 use brewline_server::{Context, client};
@@ -19,6 +20,7 @@ pub(crate) struct Upstreams {
     pub(crate) catalogue: CatalogueServiceClient<Channel>,
     pub(crate) inventory: InventoryServiceClient<Channel>,
     pub(crate) fulfilment: FulfilmentServiceClient<Channel>,
+    pub(crate) boards: LeaderboardServiceClient<Channel>,
     pub(crate) notifications: NotificationServiceClient<Channel>,
 }
 
@@ -32,7 +34,10 @@ impl Upstreams {
         let barista = client::channel(&config.barista_url, context).context("reach barista")?;
         let notification =
             client::channel(&config.notification_url, context).context("reach notification")?;
+        let leaderboard =
+            client::channel(&config.leaderboard_url, context).context("reach leaderboard")?;
         Ok(Self {
+            boards: LeaderboardServiceClient::new(leaderboard),
             orders: OrderServiceClient::new(order.clone()),
             customers: CustomerServiceClient::new(order),
             catalogue: CatalogueServiceClient::new(inventory.clone()),

@@ -8,6 +8,7 @@
 )]
 
 mod behind;
+mod boards;
 mod catalogue;
 mod customers;
 mod edge;

@@ -6,6 +6,7 @@ use brewline_proto::catalogue::v1 as catalogue;
 use brewline_proto::customer::v1 as customer;
 use brewline_proto::fulfilment::v1 as fulfilment;
 use brewline_proto::inventory::v1 as inventory;
+use brewline_proto::leaderboard::v1 as leaderboard;
 use brewline_proto::notification::v1 as notification;
 use brewline_proto::order::v1 as order;
 use reqwest::Method;
@@ -159,6 +160,7 @@ fn script(it: &Edge) {
     script_catalogue(it);
     script_customers(it);
     script_notifications(it);
+    script_boards(it);
 }
 
 fn script_orders(it: &Edge) {
@@ -293,6 +295,30 @@ fn script_notifications(it: &Edge) {
     it.stub.say("pull_events", page);
 }
 
+fn script_boards(it: &Edge) {
+    let info = leaderboard::BoardInfo {
+        board: "coffee-lovers".to_owned(),
+        title: "Coffee lovers".to_owned(),
+        unit: "drinks".to_owned(),
+        windowed: true,
+    };
+    let boards = vec![info];
+    it.stub
+        .say("list_boards", leaderboard::ListBoardsResponse { boards });
+    let board = Some(samples::board());
+    let member = Some(samples::board_row());
+    it.stub.say(
+        "get_member",
+        leaderboard::GetMemberResponse {
+            member,
+            board: board.clone(),
+        },
+    );
+    it.stub
+        .say("get_board", leaderboard::GetBoardResponse { board });
+    it.stub.say("recommend", samples::recommendations());
+}
+
 /// A body for each write, with every field that there is.
 fn body(method: &str, path: &str) -> Option<Value> {
     let mut customer = samples::create_customer();
@@ -331,7 +357,9 @@ async fn answers_and_bodies_have_exactly_the_fields_of_the_document() {
             .replace("{productId}", "cortado")
             .replace("{customerId}", "customer-demo")
             .replace("{ticketId}", ORDER_ID)
-            .replace("{webhookId}", ORDER_ID);
+            .replace("{webhookId}", ORDER_ID)
+            .replace("{board}", "coffee-lovers")
+            .replace("{memberId}", "customer-demo");
         let verb: Method = method.parse().unwrap();
         let request = match body(method, path) {
             None => {

@@ -4,6 +4,7 @@ use brewline_proto::catalogue::v1::{Product, ProductKind, Store};
 use brewline_proto::customer::v1::Customer;
 use brewline_proto::fulfilment::v1::{Station, Ticket, TicketState, TicketStatus, Wall, WallItem};
 use brewline_proto::inventory::v1::StockItem;
+use brewline_proto::leaderboard::v1 as leaderboard;
 use brewline_proto::money::v1::Money;
 use brewline_proto::notification::v1 as notification;
 use brewline_proto::order::v1::{
@@ -245,5 +246,48 @@ pub(crate) fn pulled_event() -> notification::PulledEvent {
         store_id: "store-lisbon".to_owned(),
         order_id: ORDER_ID.to_owned(),
         data_json: "{\"orderId\":\"x\"}".to_owned(),
+    }
+}
+
+pub(crate) fn board_row() -> leaderboard::BoardRow {
+    leaderboard::BoardRow {
+        rank: 1,
+        id: "customer-demo".to_owned(),
+        name: "Ana".to_owned(),
+        score: 12,
+    }
+}
+
+pub(crate) fn board() -> leaderboard::Board {
+    leaderboard::Board {
+        board: "coffee-lovers".to_owned(),
+        window: leaderboard::Window::Week.into(),
+        starts: "2026-11-16".to_owned(),
+        store_id: "store-oslo".to_owned(),
+        rows: vec![board_row()],
+        members: 40,
+        position: "b1-0a0b".to_owned(),
+    }
+}
+
+pub(crate) fn recommendations() -> leaderboard::RecommendResponse {
+    let because = leaderboard::Because {
+        likes: "v60".to_owned(),
+        likes_name: "V60".to_owned(),
+        both: 2,
+        of: 3,
+    };
+    let product = leaderboard::ProductSuggestion {
+        product_id: "siphon-kenya".to_owned(),
+        name: "Siphon Kenya".to_owned(),
+        because: Some(because.clone()),
+    };
+    leaderboard::RecommendResponse {
+        methods: vec![leaderboard::MethodSuggestion {
+            method: "siphon".to_owned(),
+            because: Some(because),
+            r#try: Some(product.clone()),
+        }],
+        products: vec![product],
     }
 }

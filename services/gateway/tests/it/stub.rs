@@ -8,6 +8,7 @@ use brewline_proto::catalogue::v1 as catalogue;
 use brewline_proto::customer::v1 as customer;
 use brewline_proto::fulfilment::v1 as fulfilment;
 use brewline_proto::inventory::v1 as inventory;
+use brewline_proto::leaderboard::v1 as leaderboard;
 use brewline_proto::notification::v1 as notification;
 use brewline_proto::order::v1 as order;
 use futures_util::StreamExt as _;
@@ -102,6 +103,11 @@ impl Stub {
             )
             .add_service(
                 notification::notification_service_server::NotificationServiceServer::new(
+                    self.clone(),
+                ),
+            )
+            .add_service(
+                leaderboard::leaderboard_service_server::LeaderboardServiceServer::new(
                     self.clone(),
                 ),
             )
@@ -244,6 +250,17 @@ services! {
         delete_endpoint: DeleteEndpointRequest => DeleteEndpointResponse;
         redeliver_endpoint: RedeliverEndpointRequest => RedeliverEndpointResponse;
         pull_events: PullEventsRequest => PullEventsResponse;
+    }
+    leaderboard::leaderboard_service_server::LeaderboardService {
+        list_boards: ListBoardsRequest => ListBoardsResponse;
+        get_board: GetBoardRequest => GetBoardResponse;
+        get_member: GetMemberRequest => GetMemberResponse;
+        recommend: RecommendRequest => RecommendResponse;
+        get_revenue: GetRevenueRequest => GetRevenueResponse;
+        get_digest: GetDigestRequest => GetDigestResponse;
+    } + {
+        WatchBoardStream watch_board: WatchBoardRequest => WatchBoardResponse;
+        DumpBoardsStream dump_boards: DumpBoardsRequest => DumpBoardsResponse;
     }
     inventory::inventory_service_server::InventoryService {
         list_stock: ListStockRequest => ListStockResponse;
