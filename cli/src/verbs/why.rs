@@ -41,6 +41,9 @@ pub async fn run(arguments: Arguments, stack: &Stack) -> anyhow::Result<ExitCode
     let standing = Standing::of(&evidence, arguments.order, letters, trace);
     let story = timeline::of(&evidence, arguments.order);
     let stuck = stuck_on(&evidence, arguments.order);
+    if let Err(why) = &evidence.log {
+        terminal::note(format!("the log is left out, since it could not be read: {why}"));
+    }
     if arguments.json {
         terminal::say_json(
             &json!({ "orderId": arguments.order, "stuckOn": stuck, "story": story, "now": standing }),
