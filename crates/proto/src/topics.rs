@@ -73,7 +73,7 @@ pub const EVENT_TOPICS: [EventTopic; 7] = [
         package: "brewline.fulfilment.v1",
         owner: "barista",
         compacted: false,
-        consumers: &["order"],
+        consumers: &["order", "barista"],
         subject: "the order's id",
     },
     EventTopic {

@@ -1,7 +1,8 @@
 //! The shell of `barista`: tickets and the wall.
 //!
 //! What is decided is in `brewline-barista-domain`; here it is loaded, decided and stored with the
-//! events that tell it, in one transaction. [`inbound`] is what calls us: gRPC and the orders' events.
+//! events that tell it, in one transaction. [`inbound`] is what calls us: gRPC, the orders' events, and our
+//! own, which make the walls.
 //! [`app`] holds a file per use case. [`outbound`] holds all SQL and the encoding of events.
 
 pub mod app;
@@ -14,7 +15,7 @@ mod signals;
 use std::sync::Arc;
 
 use brewline_kernel::system::{SystemClock, SystemIds};
-use brewline_messaging::{Monitor, Outbox, operator};
+use brewline_messaging::{Monitor, Outbox, operator, views};
 use brewline_postgres::{Migration, Pool};
 use brewline_proto::fulfilment::v1::fulfilment_service_server::FulfilmentServiceServer;
 use brewline_server::events::{self, Consumers};
@@ -25,6 +26,7 @@ use crate::app::work_ticket::Bench;
 use crate::config::Config;
 use crate::inbound::grpc::FulfilmentGrpc;
 use crate::inbound::order_consumer::{CONSUMER, OrderEvents};
+use crate::inbound::wall_consumer::{self, WallEvents};
 
 /// The service's name.
 pub const SERVICE: &str = "barista";
@@ -48,6 +50,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "operator",
         sql: include_str!("../migrations/0003_operator.sql"),
     },
+    Migration {
+        version: 4,
+        name: "wall_view",
+        sql: include_str!("../migrations/0004_wall_view.sql"),
+    },
 ];
 
 /// Starts the service: schema, relay, consumer, walls, gRPC.
@@ -67,6 +74,7 @@ pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
     };
     Consumers::new(&context, &pool, kafka, config.consumer, monitor.clone())
         .with(CONSUMER, orders)
+        .with(wall_consumer::CONSUMER, WallEvents)
         .await_assignment();
     let walls = Walls::new(pool.clone(), config.wall_watchers_max);
     watch_walls(&context, walls.clone());
@@ -78,7 +86,8 @@ pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
         shutdown: context.shutdown(),
     };
     let routes = tonic::service::Routes::new(FulfilmentServiceServer::new(service))
-        .add_service(operator::service(pool, monitor));
+        .add_service(operator::service(pool, monitor))
+        .add_service(views::service(wall_consumer::views(), postgres, kafka));
     grpc::serve(&context, config.grpc_listen, routes).await
 }
 

@@ -2,5 +2,6 @@
 
 pub(crate) mod planted;
 pub mod prepare;
+pub mod show_tickets;
 pub mod walls;
 pub mod work_ticket;

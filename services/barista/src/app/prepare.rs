@@ -3,7 +3,7 @@
 //! Nothing here waits: states run along from command to command, so that each row is written once
 //! however often it moved.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use brewline_barista_domain::{
     Command, Preparation, PreparationEvent, Rejection, Ticket, TicketStatus, decide, evolve,
@@ -130,22 +130,6 @@ impl Prepared {
             earlier(stored, change).is_some_and(|before| before.status != change.ticket.status)
         };
         self.tickets().filter(moved).collect()
-    }
-
-    /// The stores whose wall looks different now.
-    #[must_use]
-    pub fn walls(&self) -> BTreeSet<&StoreId> {
-        let changed = self.events.iter().filter(|happened| match &happened.event {
-            PreparationEvent::TicketsOpened { .. }
-            | PreparationEvent::PreparationStarted { .. }
-            | PreparationEvent::TicketStarted { .. }
-            | PreparationEvent::TicketDone { .. } => true,
-            PreparationEvent::TicketsWithdrawn { tickets, .. } => !tickets.is_empty(),
-            PreparationEvent::PreparationCompleted
-            | PreparationEvent::WithdrawalRefused { .. }
-            | PreparationEvent::NeverOpened { .. } => false,
-        });
-        changed.map(|happened| &happened.store).collect()
     }
 
     fn tickets(&self) -> impl Iterator<Item = TicketChange<'_>> {

@@ -1,4 +1,5 @@
-//! The walls: what each store is to make now, read whole, and told again whenever it has changed.
+//! The walls: what each store is to make now, read whole, and told again whenever it has changed. Our own
+//! events make them (`inbound::wall_consumer`).
 //!
 //! One task a process looks after all walls that are watched: it asks for their positions, five times a
 //! second, in one query, and reads again those that have moved. So a wall costs the same whether one or a

@@ -105,12 +105,10 @@ impl Bench {
         let event = |happened: &Happened| fulfilment_event(self.ids.next(), now, happened);
         let events: Vec<NewEvent> = prepared.events.iter().map(event).collect();
         let moved = prepared.moved_tickets(stored);
-        let walls = prepared.walls();
         try_join!(
             store::save_preparations(tx, &prepared.preparations, now),
             store::move_tickets(tx, &moved, now),
             self.outbox.append(tx, &events),
-            store::raise_walls(tx, &walls),
         )?;
         brewline_failpoint::hit(match events.len() {
             1 if moved.iter().any(|change| change.is_begun()) => "barista.started-before-commit",

@@ -15,16 +15,17 @@ use brewline_proto::fulfilment::v1::{
 };
 use brewline_proto::order::v1::ConsistencyToken;
 use futures_util::{Stream, stream};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
 
 use super::order_consumer::{CONSUMER, ORDERS};
-use super::wire;
+use super::{wall_consumer, wire};
 use crate::app::walls::{Walls, Watcher};
 use crate::app::work_ticket::Bench;
 use crate::error::Error;
-use crate::outbound::store;
+use crate::outbound::{event_codec, store};
 
 /// How many tokens a read may carry.
 const TOKENS_MAX: usize = 8;
@@ -92,7 +93,7 @@ impl FulfilmentService for FulfilmentGrpc {
         let request = request.into_inner();
         let store: StoreId = parse("storeId", &request.store_id)?;
         let wait = Duration::from_millis(u64::from(request.wait_ms)).min(WAIT_MAX);
-        self.await_orders(&request.tokens, wait).await?;
+        self.await_walls(&request.tokens, wait).await?;
         let wall = self.walls.read(&store).await?;
         let wall = Some(wire::wall(&wall, self.clock.now()));
         Ok(Response::new(GetWallResponse { wall }))
@@ -132,20 +133,48 @@ impl FulfilmentService for FulfilmentGrpc {
 // === impl FulfilmentGrpc ===
 
 impl FulfilmentGrpc {
-    /// Waits until what the caller has seen of orders has come here. What tokens say of other topics is
-    /// not asked: of our own events because they are true here first.
-    async fn await_orders(&self, tokens: &[ConsistencyToken], wait: Duration) -> Result<(), Error> {
+    /// Waits until the walls hold what the caller has seen: what it has seen of orders must have come to
+    /// the tickets, and what that led to, or what it has seen of tickets, must have come to the walls.
+    /// What tokens say of other topics says nothing about walls.
+    async fn await_walls(&self, tokens: &[ConsistencyToken], wait: Duration) -> Result<(), Error> {
         if tokens.len() > TOKENS_MAX {
             let (field, detail) = ("consistency", format!("at most {TOKENS_MAX} tokens"));
             return Err(Error::Invalid { field, detail });
         }
-        let orders = tokens.iter().filter(|token| token.topic == ORDERS);
-        let tokens: Vec<held::Token> = orders.map(token).collect();
+        let until = Instant::now() + wait;
+        let orders = of_topic(tokens, ORDERS);
+        self.hold(CONSUMER.name, &orders, wait).await?;
+        let mut told = of_topic(tokens, event_codec::TOPIC);
+        told.extend(self.led_to(&orders).await?);
+        let left = until.saturating_duration_since(Instant::now());
+        self.hold(wall_consumer::CONSUMER.name, &told, left).await
+    }
+
+    /// What was told of these orders' tickets up to now.
+    async fn led_to(&self, orders: &[held::Token]) -> Result<Vec<held::Token>, Error> {
+        let orders: Vec<OrderId> = orders.iter().flat_map(|it| it.subject.parse()).collect();
+        if orders.is_empty() {
+            return Ok(Vec::new());
+        }
+        let versions = store::versions(&self.bench.pool, &orders).await?;
+        let token = |(order, version): (OrderId, i64)| held::Token {
+            topic: event_codec::TOPIC.to_owned(),
+            subject: order.to_string(),
+            version,
+        };
+        Ok(versions.into_iter().map(token).collect())
+    }
+
+    async fn hold(
+        &self,
+        consumer: &str,
+        tokens: &[held::Token],
+        wait: Duration,
+    ) -> Result<(), Error> {
         if tokens.is_empty() {
             return Ok(());
         }
-        let pool = &self.bench.pool;
-        match held::wait(pool, &self.monitor, CONSUMER.name, &tokens, wait).await? {
+        match held::wait(&self.bench.pool, &self.monitor, consumer, tokens, wait).await? {
             held::Held::Yes => Ok(()),
             held::Held::Parked => Err(Error::Parked),
             held::Held::Behind => Err(Error::Behind),
@@ -174,12 +203,14 @@ impl Watching {
     }
 }
 
-fn token(token: &ConsistencyToken) -> held::Token {
-    held::Token {
+fn of_topic(tokens: &[ConsistencyToken], topic: &str) -> Vec<held::Token> {
+    let ours = tokens.iter().filter(|token| token.topic == topic);
+    let token = |token: &ConsistencyToken| held::Token {
         topic: token.topic.clone(),
         subject: token.subject.clone(),
         version: token.version,
-    }
+    };
+    ours.map(token).collect()
 }
 
 /// The trace a request belongs to; a malformed header is no reason to refuse it.

@@ -1,5 +1,6 @@
-//! What calls us: gRPC, and the orders' events. Input becomes domain types here, or is refused here.
+//! What calls us: gRPC, the orders' events, and our own for the walls. Input becomes domain types here, or is refused here.
 
 pub mod grpc;
 pub mod order_consumer;
+pub mod wall_consumer;
 mod wire;

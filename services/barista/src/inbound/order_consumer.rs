@@ -67,7 +67,7 @@ impl Handler for OrderEvents {
         let orders: Vec<OrderId> = orders.into_iter().collect();
         let stored = store::load(tx, &orders).await?;
         let prepared = prepare(&batch, &stored)?;
-        // Boxed: it holds five statements on their way.
+        // Boxed: it holds four statements on their way.
         Box::pin(self.store(tx, &prepared, &stored)).await?;
         pass_crash_points(&prepared.events);
         Ok(prepared.events)
@@ -90,13 +90,11 @@ impl OrderEvents {
         let event = |happened: &Happened| fulfilment_event(self.ids.next(), now, happened);
         let events: Vec<NewEvent> = prepared.events.iter().map(event).collect();
         let (fresh, moved) = (prepared.new_tickets(stored), prepared.moved_tickets(stored));
-        let walls = prepared.walls();
         try_join!(
             store::save_preparations(tx, &prepared.preparations, now),
             store::open_tickets(tx, &fresh, now),
             store::move_tickets(tx, &moved, now),
             self.outbox.append(tx, &events),
-            store::raise_walls(tx, &walls),
         )?;
         signals::BATCH.observe(u32::try_from(events.len()).unwrap_or(u32::MAX).into());
         Ok(())
@@ -200,14 +198,14 @@ fn pass_crash_points(events: &[Happened]) {
     }
 }
 
-fn decode<M: Message + Default>(delivery: &Delivery) -> Result<M, Failure> {
+pub(super) fn decode<M: Message + Default>(delivery: &Delivery) -> Result<M, Failure> {
     M::decode(delivery.payload.as_ref()).map_err(|error| {
         let event_type = &delivery.envelope.event_type;
         Failure::poison(format!("decode {event_type}: {error}"))
     })
 }
 
-fn parse<T: std::str::FromStr>(field: &str, text: &str) -> Result<T, Failure>
+pub(super) fn parse<T: std::str::FromStr>(field: &str, text: &str) -> Result<T, Failure>
 where
     T::Err: std::fmt::Display,
 {

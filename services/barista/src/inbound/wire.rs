@@ -4,9 +4,10 @@ use brewline_barista_domain::{Station, TicketStatus};
 use brewline_kernel::Timestamp;
 use brewline_proto::fulfilment::v1 as wire;
 
+use crate::app::show_tickets::Item;
 use crate::outbound::event_codec;
 use crate::outbound::store::TicketRow;
-use crate::outbound::wall_store::{Item, Wall};
+use crate::outbound::wall_store::Wall;
 
 pub(super) fn ticket_state(row: &TicketRow) -> wire::TicketState {
     wire::TicketState {

@@ -1,7 +1,5 @@
 //! Preparations and tickets in the database: one statement per table per batch.
 
-use std::collections::BTreeSet;
-
 use brewline_barista_domain::{Preparation, Stage, Station, Ticket, TicketId, TicketStatus};
 use brewline_kernel::{OrderId, StoreId, Timestamp};
 use brewline_postgres::{Error as DatabaseError, FromSql, Instant, Pool, Row, ToSql, Transaction};
@@ -23,6 +21,9 @@ const LOCK_BY_TICKET: &str = "
       from ticket t join preparation p using (order_id)
      where t.ticket_id = $1
        for update of p";
+
+const VERSIONS: &str = "
+    select order_id, version from preparation where order_id = any($1::uuid[]) and version > 0";
 
 const LOAD_TICKETS: &str = "
     select order_id, store_id, ticket_id, line, product_id, product, quantity, station, method, status,
@@ -62,12 +63,6 @@ const MOVE_TICKETS: &str = "
            ended_at = case when moved.status in ('done', 'withdrawn') then $4::timestamptz end
       from unnest($1::uuid[], $2::integer[], $3::text[]) as moved(order_id, line, status)
      where ticket.order_id = moved.order_id and ticket.line = moved.line";
-
-/// The last lock a transaction takes, and in the order of stores: whoever holds it is about to commit.
-const RAISE_WALLS: &str = "
-    insert into wall (store_id, position)
-    select store_id, 1 from unnest($1::text[]) as changed(store_id) order by store_id
-        on conflict (store_id) do update set position = wall.position + 1";
 
 /// A ticket as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -128,6 +123,17 @@ pub async fn lock_by_ticket(
 pub async fn find_ticket(tx: &Transaction<'_>, ticket: TicketId) -> Result<TicketRow, LoadError> {
     let row = tx.query_opt(FIND_TICKET, &[&ticket.as_uuid()]).await?;
     TicketRow::read(&row.ok_or(Corrupt::Missing("ticket"))?)
+}
+
+/// The versions of these orders' last events, as far as they came here.
+///
+/// # Errors
+/// When the database fails.
+pub async fn versions(pool: &Pool, orders: &[OrderId]) -> Result<Vec<(OrderId, i64)>, LoadError> {
+    let ids: Vec<Uuid> = orders.iter().map(OrderId::as_uuid).collect();
+    let rows = pool.get().await?.query(VERSIONS, &[&ids]).await?;
+    let version = |row: &Row| Ok((OrderId::new(get(row, "order_id")?), get(row, "version")?));
+    rows.iter().map(version).collect()
 }
 
 /// All tickets of an order, in the order of its lines.
@@ -215,21 +221,6 @@ pub async fn move_tickets(
     tx.execute(MOVE_TICKETS, &params).await.map(drop)
 }
 
-/// Counts one more change of each of these stores' walls. To be called last.
-///
-/// # Errors
-/// When the database fails.
-pub async fn raise_walls(
-    tx: &Transaction<'_>,
-    stores: &BTreeSet<&StoreId>,
-) -> Result<(), DatabaseError> {
-    if stores.is_empty() {
-        return Ok(());
-    }
-    let stores: Vec<&str> = stores.iter().map(|store| store.as_str()).collect();
-    tx.execute(RAISE_WALLS, &[&stores]).await.map(drop)
-}
-
 // === impl TicketRow ===
 
 impl TicketRow {
@@ -301,7 +292,7 @@ pub(super) fn status_named(name: &str) -> Result<TicketStatus, LoadError> {
     }
 }
 
-const fn status_name(status: TicketStatus) -> &'static str {
+pub(super) const fn status_name(status: TicketStatus) -> &'static str {
     match status {
         TicketStatus::Open => "open",
         TicketStatus::Started => "started",
@@ -329,14 +320,14 @@ const fn stage_name(stage: Stage) -> &'static str {
     }
 }
 
-const fn station_name(station: &Station) -> &'static str {
+pub(super) const fn station_name(station: &Station) -> &'static str {
     match station {
         Station::Brew { .. } => "brew",
         Station::Plate => "plate",
     }
 }
 
-fn method(station: &Station) -> &str {
+pub(super) fn method(station: &Station) -> &str {
     match station {
         Station::Brew { method } => method,
         Station::Plate => "",

@@ -1,11 +1,15 @@
-//! Walls in the database: a position and the tickets that are to be made, read in one snapshot.
+//! Walls in the database: a position and the tickets that are to be made, written by one consumer and
+//! read in one snapshot.
 
-use brewline_barista_domain::{Station, TicketId, TicketStatus};
-use brewline_kernel::{OrderId, StoreId, Timestamp};
-use brewline_postgres::{Instant, Pool, Row};
+use std::collections::{BTreeMap, BTreeSet};
+
+use brewline_barista_domain::TicketId;
+use brewline_kernel::{OrderId, StoreId};
+use brewline_postgres::{Error as DatabaseError, Instant, Pool, Row, ToSql, Transaction};
 use uuid::Uuid;
 
-use super::store::{get, parsed, station, status_named};
+use super::store::{get, method, parsed, station, station_name, status_name, status_named};
+use crate::app::show_tickets::{Item, Place};
 use crate::error::{Corrupt, LoadError};
 
 /// How many tickets a wall shows: more than a shop can make in an hour.
@@ -18,10 +22,7 @@ const READ: &str = "
            t.opened_at
       from (select coalesce((select position from wall where store_id = $1), 0) as position) as at
       left join lateral (
-           select * from ticket
-            where store_id = $1 and status in ('open', 'started')
-            order by ticket_id
-            limit $2
+           select * from wall_item where store_id = $1 order by ticket_id limit $2
            ) as t on true
      order by t.ticket_id";
 
@@ -29,6 +30,30 @@ const POSITIONS: &str = "
     select watched.store_id, coalesce(wall.position, 0) as position
       from unnest($1::text[]) as watched(store_id)
       left join wall on wall.store_id = watched.store_id";
+
+/// The inbox refuses duplicates; should it ever have forgotten an order, nothing is shown twice.
+const SHOW: &str = "
+    insert into wall_item (store_id, ticket_id, order_id, product, quantity, station, method, status,
+                           opened_at)
+    select * from unnest($1::text[], $2::uuid[], $3::uuid[], $4::text[], $5::bigint[], $6::text[],
+                         $7::text[], $8::text[], $9::timestamptz[])
+        on conflict (store_id, ticket_id) do nothing";
+
+const BEGIN: &str = "
+    update wall_item set status = 'started'
+      from unnest($1::text[], $2::uuid[]) as begun(store_id, ticket_id)
+     where wall_item.store_id = begun.store_id and wall_item.ticket_id = begun.ticket_id";
+
+const REMOVE: &str = "
+    delete from wall_item
+     using unnest($1::text[], $2::uuid[]) as gone(store_id, ticket_id)
+     where wall_item.store_id = gone.store_id and wall_item.ticket_id = gone.ticket_id";
+
+/// The last lock a transaction takes, and in the order of stores: whoever holds it is about to commit.
+const RAISE: &str = "
+    insert into wall (store_id, position)
+    select store_id, 1 from unnest($1::text[]) as changed(store_id) order by store_id
+        on conflict (store_id) do update set position = wall.position + 1";
 
 /// What is to be made in a store.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,25 +66,6 @@ pub struct Wall {
     pub items: Vec<Item>,
     /// Whether there are more than these.
     pub has_more: bool,
-}
-
-/// A ticket that is to be made.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Item {
-    /// The ticket.
-    pub ticket: TicketId,
-    /// The order.
-    pub order: OrderId,
-    /// The product's name.
-    pub product: String,
-    /// How many.
-    pub quantity: i64,
-    /// Where it is made.
-    pub station: Station,
-    /// Open or started.
-    pub status: TicketStatus,
-    /// When it came onto the wall.
-    pub opened_at: Timestamp,
 }
 
 /// A store's wall. A store that nobody ever ordered at has an empty one.
@@ -99,6 +105,81 @@ pub async fn positions(pool: &Pool, stores: &[&str]) -> Result<Vec<(StoreId, i64
     let rows = pool.get().await?.query(POSITIONS, &[&stores]).await?;
     let position = |row: &Row| Ok((parsed(row, "store_id")?, get(row, "position")?));
     rows.iter().map(position).collect()
+}
+
+/// Puts tickets onto walls.
+///
+/// # Errors
+/// When the database fails.
+pub async fn show(
+    tx: &Transaction<'_>,
+    opened: &BTreeMap<Place, Item>,
+) -> Result<(), DatabaseError> {
+    if opened.is_empty() {
+        return Ok(());
+    }
+    let (stores, tickets) = columns(opened.keys());
+    let orders: Vec<Uuid> = opened.values().map(|item| item.order.as_uuid()).collect();
+    let quantities: Vec<i64> = opened.values().map(|item| item.quantity).collect();
+    let instants: Vec<Instant> = opened
+        .values()
+        .map(|item| Instant(item.opened_at))
+        .collect();
+    let text = |of: fn(&Item) -> &str| opened.values().map(of).collect::<Vec<&str>>();
+    let params: [&(dyn ToSql + Sync); 9] = [
+        &stores,
+        &tickets,
+        &orders,
+        &text(|item| &item.product),
+        &quantities,
+        &text(|item| station_name(&item.station)),
+        &text(|item| method(&item.station)),
+        &text(|item| status_name(item.status)),
+        &instants,
+    ];
+    tx.execute(SHOW, &params).await.map(drop)
+}
+
+/// Marks tickets as begun.
+///
+/// # Errors
+/// When the database fails.
+pub async fn begin(tx: &Transaction<'_>, begun: &BTreeSet<Place>) -> Result<(), DatabaseError> {
+    if begun.is_empty() {
+        return Ok(());
+    }
+    let (stores, tickets) = columns(begun.iter());
+    tx.execute(BEGIN, &[&stores, &tickets]).await.map(drop)
+}
+
+/// Takes tickets off walls.
+///
+/// # Errors
+/// When the database fails.
+pub async fn remove(tx: &Transaction<'_>, gone: &BTreeSet<Place>) -> Result<(), DatabaseError> {
+    if gone.is_empty() {
+        return Ok(());
+    }
+    let (stores, tickets) = columns(gone.iter());
+    tx.execute(REMOVE, &[&stores, &tickets]).await.map(drop)
+}
+
+/// Counts one more change of each of these stores' walls. To be called last.
+///
+/// # Errors
+/// When the database fails.
+pub async fn raise(tx: &Transaction<'_>, stores: &BTreeSet<StoreId>) -> Result<(), DatabaseError> {
+    if stores.is_empty() {
+        return Ok(());
+    }
+    let stores: Vec<&str> = stores.iter().map(StoreId::as_str).collect();
+    tx.execute(RAISE, &[&stores]).await.map(drop)
+}
+
+fn columns<'a>(places: impl Iterator<Item = &'a Place>) -> (Vec<&'a str>, Vec<Uuid>) {
+    places
+        .map(|(store, ticket)| (store.as_str(), ticket.as_uuid()))
+        .unzip()
 }
 
 /// Nothing, in the one row of an empty wall.

@@ -3,14 +3,21 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use brewline_barista::inbound::wall_consumer::{self, WallEvents};
 use brewline_kafka::{Producer, ProducerSettings, Reader, Until};
+use brewline_messaging::views::Views;
 use brewline_messaging::{
-    Connections, ConsumerSettings, ConsumerSpec, Delivery, Monitor, Progress, RelaySettings,
-    TopicKind, TopicSpec, cloud_events, consume, relay,
+    Connections, ConsumerSettings, ConsumerSpec, Delivery, Handler, Monitor, Progress,
+    RelaySettings, TopicKind, TopicSpec, cloud_events, consume, relay,
 };
+use brewline_proto::fulfilment::v1::Wall;
+use brewline_proto::operator::v1 as pb;
+use brewline_proto::operator::v1::view_service_server::ViewService as _;
 use brewline_test_support::{TestTopics, eventually_within};
+use futures_util::StreamExt as _;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tonic::Request;
 
 use crate::bar::{Bar, Order, handler};
 
@@ -37,7 +44,8 @@ impl Open {
         };
         open.redirect().await;
         open.relay();
-        open.consume();
+        open.consume(open.spec("orders", ORDERS), handler());
+        open.consume(open.spec("wall", FULFILMENT), WallEvents);
         open
     }
 
@@ -73,30 +81,35 @@ impl Open {
         self.tasks.spawn(async { work.await.unwrap() });
     }
 
-    fn consume(&mut self) {
+    /// The consumer of a topic as it is named here.
+    fn spec(&self, name: &str, topic: &str) -> ConsumerSpec {
         let topics = [TopicSpec {
-            name: self.topics.name(ORDERS).leak(),
+            name: self.topics.name(topic).leak(),
             kind: TopicKind::Events,
         }];
-        let spec = ConsumerSpec {
-            name: self.topics.name("orders").leak(),
+        ConsumerSpec {
+            name: self.topics.name(name).leak(),
             topics: Box::leak(Box::new(topics)),
-        };
+        }
+    }
+
+    fn consume(&mut self, spec: ConsumerSpec, handler: impl Handler) {
         let connections = Connections {
             pool: self.bar.pool.clone(),
             kafka: self.topics.config().clone(),
             progress: Progress::unwatched(),
             monitor: Monitor::default(),
         };
-        let settings = ConsumerSettings::default();
-        let work = Box::pin(consume(
-            connections,
-            spec,
-            settings,
-            handler(),
-            self.stop.clone(),
-        ));
+        let (settings, stop) = (ConsumerSettings::default(), self.stop.clone());
+        let work = Box::pin(consume(connections, spec, settings, handler, stop));
         self.tasks.spawn(async { work.await.unwrap() });
+    }
+
+    /// The view of the walls, over the test's own topic.
+    fn views(&self) -> Views {
+        let mut view = wall_consumer::views().remove(0);
+        view.consumer = self.spec("wall", FULFILMENT);
+        Views::new(vec![view], self.bar.database.config(), self.topics.config())
     }
 
     async fn publish(&self, events: &[Delivery]) {
@@ -169,6 +182,89 @@ async fn a_sold_order_goes_in_and_its_tickets_come_out() {
         open.log(FULFILMENT, &order.subject()).await == withdrawn
     })
     .await;
+    eventually_within(patience, "the wall is empty again", async || {
+        let wall = open.bar.replica.wall().await;
+        wall.items.is_empty() && wall.position > 0
+    })
+    .await;
     open.bar.assert_books_balance().await;
+    open.close().await;
+}
+
+async fn rebuild(views: &Views, accept_differences: bool) -> pb::RebuildResult {
+    let request = pb::RebuildViewRequest {
+        name: "wall".to_owned(),
+        actor: "ada".to_owned(),
+        accept_differences,
+        dry_run: false,
+    };
+    let answers = views.rebuild_view(Request::new(request)).await.unwrap();
+    let answers: Vec<_> = answers.into_inner().collect().await;
+    let results = answers
+        .into_iter()
+        .filter_map(|answer| answer.unwrap().result);
+    results.last().expect("the last answer holds the result")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_wall_is_made_anew_from_the_log_and_what_was_wrong_with_it_is_told() {
+    let open = Open::doors().await;
+    let orders: Vec<Order> = (0..5).map(|_| Order::new()).collect();
+    for order in &orders {
+        open.publish(&[order.placed(), order.confirmed(2)]).await;
+    }
+    open.publish(&[orders[0].asked_to_cancel(3)]).await;
+    let patience = Duration::from_secs(30);
+    let on_the_wall = async || open.bar.replica.wall().await.items.len();
+    eventually_within(patience, "all but one are on the wall", async || {
+        on_the_wall().await == 12
+    })
+    .await;
+    let ticket = open.bar.replica.wall().await.items[0].ticket_id.clone();
+    open.bar.replica.start(&ticket).await.unwrap();
+    open.bar.replica.finish(&ticket).await.unwrap();
+    eventually_within(patience, "what is done leaves", async || {
+        on_the_wall().await == 11
+    })
+    .await;
+    let before = open.bar.replica.wall().await;
+    let views = open.views();
+    let same = rebuild(&views, false).await;
+    assert_eq!(
+        (same.switched, same.differences, same.rows),
+        (true, 0, 12),
+        "{same:?}"
+    );
+    let after = open.bar.replica.wall().await;
+    let tickets = |wall: &Wall| -> Vec<String> {
+        wall.items
+            .iter()
+            .map(|item| item.ticket_id.clone())
+            .collect()
+    };
+    assert_eq!(tickets(&after), tickets(&before));
+    assert!(after.position > before.position, "whoever watches is told");
+    let spoil = "delete from wall_item where ticket_id = (select min(ticket_id::text)::uuid from wall_item)";
+    open.bar
+        .pool
+        .get()
+        .await
+        .unwrap()
+        .batch_execute(spoil)
+        .await
+        .unwrap();
+    let refused = rebuild(&views, false).await;
+    assert_eq!(
+        (refused.switched, refused.differences),
+        (false, 1),
+        "{refused:?}"
+    );
+    let accepted = rebuild(&views, true).await;
+    assert_eq!(
+        (accepted.switched, accepted.differences),
+        (true, 1),
+        "{accepted:?}"
+    );
+    assert_eq!(tickets(&open.bar.replica.wall().await), tickets(&before));
     open.close().await;
 }

@@ -110,7 +110,7 @@ async fn a_withdrawal_is_granted_while_nobody_has_begun() {
         .unwrap();
     assert_eq!(bar.told(order).await, ["TicketsOpened", "TicketsWithdrawn"]);
     assert_eq!(bar.statuses(order).await, ["WITHDRAWN"; 3]);
-    assert!(bar.replica.wall().await.items.is_empty());
+    assert!(bar.wall().await.items.is_empty());
     bar.assert_books_balance().await;
 }
 
@@ -143,7 +143,7 @@ async fn lost_money_drops_what_is_open_whatever_has_begun() {
         ["DONE", "WITHDRAWN", "WITHDRAWN"]
     );
     assert_eq!(bar.told(order).await.last().unwrap(), "TicketsWithdrawn");
-    assert!(bar.replica.wall().await.items.is_empty());
+    assert!(bar.wall().await.items.is_empty());
     bar.assert_books_balance().await;
 }
 
@@ -192,7 +192,7 @@ async fn an_order_cancelled_before_it_was_sold_never_comes_onto_the_wall() {
     bar.deliver(&[order.placed(), cancelled]).await.unwrap();
     bar.deliver(&[order.confirmed(3)]).await.unwrap();
     assert!(bar.told(order).await.is_empty());
-    assert!(bar.replica.wall().await.items.is_empty());
+    assert!(bar.wall().await.items.is_empty());
     bar.assert_books_balance().await;
 }
 
@@ -242,6 +242,8 @@ async fn a_large_batch_writes_each_table_once() {
         create trigger watch_statement after insert on preparation
             for each statement execute function watch();
         create trigger watch_statement after insert on ticket
+            for each statement execute function watch();
+        create trigger watch_statement after insert on wall_item
             for each statement execute function watch()";
     bar.pool
         .get()
@@ -252,7 +254,9 @@ async fn a_large_batch_writes_each_table_once() {
         .unwrap();
     let batch: Vec<_> = (0..100).map(|_| Order::new().confirmed(2)).collect();
     bar.deliver(&batch).await.unwrap();
-    assert_eq!(bar.number("select count(*) from watched").await, 3);
+    bar.show().await;
+    assert_eq!(bar.number("select count(*) from watched").await, 4);
+    assert_eq!(bar.number("select count(*) from wall_item").await, 300);
     assert_eq!(bar.number("select count(*) from ticket").await, 300);
     assert_eq!(bar.number("select position from wall").await, 1);
     bar.assert_books_balance().await;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use brewline_postgres::ToSql;
 use brewline_proto::fulfilment::v1::fulfilment_service_server::FulfilmentService;
 use brewline_proto::fulfilment::v1::{GetWallRequest, TicketStatus, Wall, WatchWallRequest};
 use brewline_proto::order::v1::ConsistencyToken;
@@ -51,7 +52,7 @@ async fn it_shows_what_is_to_be_made_the_oldest_first() {
     let bar = Bar::open().await;
     let (first, tickets) = bar.order().await;
     let (second, _) = bar.order().await;
-    let wall = bar.replica.wall().await;
+    let wall = bar.wall().await;
     assert_eq!(
         (wall.store_id.as_str(), wall.position, wall.has_more),
         (STORE, 2, false)
@@ -71,20 +72,20 @@ async fn it_shows_what_is_to_be_made_the_oldest_first() {
         .map(|item| (item.station, item.method.clone()));
     assert_eq!(at.collect::<Vec<_>>(), stations());
     bar.replica.start(&tickets[0]).await.unwrap();
-    let wall = bar.replica.wall().await;
+    let wall = bar.wall().await;
     assert_eq!(
         (wall.position, wall.items[0].status()),
         (3, TicketStatus::Started)
     );
     bar.replica.finish(&tickets[0]).await.unwrap();
-    let wall = bar.replica.wall().await;
+    let wall = bar.wall().await;
     assert_eq!((wall.position, wall.items.len()), (4, 5));
 }
 
 #[tokio::test]
 async fn a_store_that_nobody_ordered_at_has_an_empty_one() {
     let bar = Bar::open().await;
-    let wall = bar.replica.wall().await;
+    let wall = bar.wall().await;
     assert_eq!(
         (wall.position, wall.items.len(), wall.has_more),
         (0, 0, false)
@@ -96,7 +97,7 @@ async fn it_is_bounded_and_says_when_there_is_more() {
     let bar = Bar::open().await;
     let batch: Vec<_> = (0..167).map(|_| Order::new().confirmed(2)).collect();
     bar.deliver(&batch).await.unwrap();
-    let wall = bar.replica.wall().await;
+    let wall = bar.wall().await;
     assert_eq!((wall.items.len(), wall.has_more), (500, true));
 }
 
@@ -109,6 +110,7 @@ async fn every_replica_tells_the_same_and_a_new_one_too() {
     let (_, tickets) = bar.order().await;
     assert_eq!(still(next(&mut here).await), still(next(&mut there).await));
     other.start(&tickets[2]).await.unwrap();
+    bar.show().await;
     let told = still(next(&mut here).await);
     assert_eq!(told, still(next(&mut there).await));
     let restarted = Replica::over(&bar.pool);
@@ -120,10 +122,11 @@ async fn every_replica_tells_the_same_and_a_new_one_too() {
 async fn who_comes_back_is_told_nothing_until_it_changes() {
     let bar = Bar::open().await;
     let (_, tickets) = bar.order().await;
-    let position = bar.replica.wall().await.position;
+    let position = bar.wall().await.position;
     let mut walls = watch(&bar.replica, Some(position)).await;
     assert!(walls.next().now_or_never().is_none());
     bar.replica.start(&tickets[0]).await.unwrap();
+    bar.show().await;
     assert_eq!(next(&mut walls).await.position, position + 1);
     // Who has missed something is told at once.
     assert_eq!(
@@ -164,37 +167,72 @@ async fn a_stream_ends_with_its_process() {
     assert!(walls.next().await.is_none());
 }
 
-#[tokio::test]
-async fn a_read_waits_for_what_its_caller_has_seen_and_says_when_it_does_not_come() {
-    let bar = Bar::open().await;
-    let order = Order::new();
-    let seen = |topic: &str| GetWallRequest {
-        store_id: STORE.to_owned(),
-        tokens: vec![ConsistencyToken {
-            topic: topic.to_owned(),
-            subject: order.subject(),
-            version: 2,
-        }],
-        wait_ms: 50,
+/// What a caller reads who has seen a version of an order, or of its tickets.
+fn having_seen(topic: &str, order: Order, version: i64) -> Request<GetWallRequest> {
+    let token = ConsistencyToken {
+        topic: topic.to_owned(),
+        subject: order.subject(),
+        version,
     };
-    let orders = "brewline.order.events.v1";
-    let behind = bar.replica.grpc.get_wall(Request::new(seen(orders))).await;
-    assert!(is_refused(behind, "view-behind"));
-    // What the barista itself has told is true here first.
-    let own = seen("brewline.fulfilment.events.v1");
-    assert!(bar.replica.grpc.get_wall(Request::new(own)).await.is_ok());
-    let claim = "insert into inbox (version, event_id, consumer, topic, subject)
-                 values (2, gen_random_uuid(), 'brewline.barista.orders', $1, $2)";
+    Request::new(GetWallRequest {
+        store_id: STORE.to_owned(),
+        tokens: vec![token],
+        wait_ms: 50,
+    })
+}
+
+const ORDERS: &str = "brewline.order.events.v1";
+const TICKETS: &str = "brewline.fulfilment.events.v1";
+
+async fn claim(bar: &Bar, consumer: &str, topic: &str, order: Order, version: i64) {
+    let sql = "insert into inbox (version, event_id, consumer, topic, subject)
+               values ($4, gen_random_uuid(), $1, $2, $3)
+               on conflict (consumer, topic, subject) do update set version = excluded.version";
     let connection = bar.pool.get().await.unwrap();
-    connection
-        .execute(claim, &[&orders, &order.subject()])
-        .await
-        .unwrap();
-    assert!(
+    let params: [&(dyn ToSql + Sync); 4] = [&consumer, &topic, &order.subject(), &version];
+    connection.execute(sql, &params).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_read_waits_for_what_its_caller_has_seen_of_orders_and_what_that_led_to() {
+    let bar = Bar::open().await;
+    let (order, _) = bar.order().await;
+    let read = async || {
         bar.replica
             .grpc
-            .get_wall(Request::new(seen(orders)))
+            .get_wall(having_seen(ORDERS, order, 2))
             .await
-            .is_ok()
+    };
+    assert!(is_refused(read().await, "view-behind"));
+    claim(&bar, "brewline.barista.orders", ORDERS, order, 2).await;
+    assert!(
+        is_refused(read().await, "view-behind"),
+        "tickets are not on the wall yet"
     );
+    claim(&bar, "brewline.barista.wall", TICKETS, order, 1).await;
+    assert!(read().await.is_ok());
+}
+
+#[tokio::test]
+async fn a_read_waits_for_what_its_caller_has_done_to_tickets() {
+    let bar = Bar::open().await;
+    let (order, tickets) = bar.order().await;
+    let version = bar.replica.start(&tickets[0]).await.unwrap().version;
+    let read = async || {
+        bar.replica
+            .grpc
+            .get_wall(having_seen(TICKETS, order, version))
+            .await
+    };
+    claim(&bar, "brewline.barista.wall", TICKETS, order, version - 1).await;
+    assert!(is_refused(read().await, "view-behind"));
+    claim(&bar, "brewline.barista.wall", TICKETS, order, version).await;
+    assert!(read().await.is_ok());
+}
+
+#[tokio::test]
+async fn what_tokens_say_of_others_says_nothing_about_walls() {
+    let bar = Bar::open().await;
+    let stock = having_seen("brewline.inventory.events.v1", Order::new(), 9);
+    assert!(bar.replica.grpc.get_wall(stock).await.is_ok());
 }
