@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use brewline_failpoint as failpoint;
 use brewline_kernel::{Clock, Timestamp};
 use brewline_payment_domain::{Hit, Rules, Seen, Subject, Tally};
 use brewline_postgres::{Pool, Transaction};
@@ -56,6 +57,10 @@ impl Tallies {
 
     /// Counts what was seen of a payer.
     pub(super) fn fold(&mut self, rules: &Rules, payer: &Payer, seen: Seen, now: Timestamp) {
+        // A bug that someone could really make: declines are told to nobody.
+        if seen != Seen::Asked && failpoint::planted("risk-forgets") {
+            return;
+        }
         for (subject, key) in payer.subjects() {
             if let Some(kept) = self.0.get_mut(&key) {
                 kept.tally.fold(rules, subject, seen, now);

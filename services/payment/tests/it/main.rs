@@ -16,3 +16,5 @@ mod reverse;
 mod risk;
 mod schema;
 mod shop;
+#[cfg(feature = "fault-injection")]
+mod teeth;
