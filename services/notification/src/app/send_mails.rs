@@ -5,7 +5,7 @@
 //! transaction. Between its answer and the record a crash leaves a mail that is sent again: under the same
 //! Message-ID, so that a mailbox shows one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,9 +15,10 @@ use brewline_messaging::Outbox;
 use brewline_notification_domain::{
     MailAnswer, Next, Turn, after_mail, judge, message, message_id,
 };
-use brewline_postgres::{Error as DatabaseError, Pace, Pool};
+use brewline_postgres::{Error as DatabaseError, Pace, Pool, Transaction};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -27,9 +28,12 @@ use crate::outbound::event_codec::{self, Ended};
 use crate::outbound::mailer::{Mail, MailSettings, Mailer};
 use crate::signals;
 
-/// How long a delivery is taken for: twice what handing it in may take, so that nobody takes it over
-/// while its worker lives.
-const LEASE_TIMEOUTS: u32 = 2;
+/// How many mails are in hand for each connection: one on its way, one that waits, so that no connection
+/// waits for the database.
+const IN_HAND_PER_CONNECTION: usize = 2;
+/// How long a delivery is taken for: what waits may wait for one that hangs, and then hang itself; the
+/// third is reserve. Nobody takes it over while its worker lives.
+const LEASE_TIMEOUTS: u32 = 3;
 /// How often it is looked for work without being woken.
 const POLL: Duration = Duration::from_millis(500);
 /// How long to wait after the database failed.
@@ -61,6 +65,8 @@ struct Worker {
     parts: SendMails,
     rate: Rate,
     pace: Pace,
+    /// Taken, with the instant at which they were.
+    queue: VecDeque<(Instant, Claimed)>,
     sending: JoinSet<Done>,
     done: Vec<Done>,
     /// Whether more may be due than was taken.
@@ -84,6 +90,7 @@ impl SendMails {
             rate: Rate::new(self.settings.per_second_max),
             pace: self.pool.pace(),
             parts: self,
+            queue: VecDeque::new(),
             sending: JoinSet::new(),
             done: Vec::new(),
             more: true,
@@ -106,11 +113,12 @@ impl std::fmt::Debug for SendMails {
 impl Worker {
     async fn turn(&mut self, shutdown: &CancellationToken) {
         self.collect();
-        let free = self.room();
-        let work = !self.done.is_empty() || (self.more && free > 0);
+        self.pump();
+        let room = self.room();
+        let work = !self.done.is_empty() || (self.more && room > 0);
         if work && self.pace.is_ready() {
             self.pace.begin();
-            if let Err(error) = self.move_on(free).await {
+            if let Err(error) = self.move_on(room).await {
                 tracing::warn!(%error, "mails were neither taken nor recorded; trying again");
                 tokio::time::sleep(TROUBLE).await;
             }
@@ -127,53 +135,72 @@ impl Worker {
         }
     }
 
-    /// One look at the database: what was done is recorded, what is due is taken.
-    async fn move_on(&mut self, free: usize) -> Result<(), DatabaseError> {
-        self.record().await?;
-        if !self.more || free == 0 {
-            return Ok(());
+    /// One transaction: what was done is recorded with the events that tell it, what is due is taken.
+    async fn move_on(&mut self, room: usize) -> Result<(), DatabaseError> {
+        if !self.done.is_empty() {
+            failpoint::hit("notification.sent-before-record");
         }
-        let lease = self.parts.settings.timeout * LEASE_TIMEOUTS;
-        let most = i64::try_from(free).unwrap_or(i64::MAX);
-        let connection = self.parts.pool.get().await?;
-        let claimed = deliveries::claim(&connection, most, lease).await?;
-        drop(connection);
-        self.more = claimed.len() >= free;
+        let mut connection = self.parts.pool.get().await?;
+        let tx = connection.transaction().await?;
+        self.record(&tx).await?;
+        let claimed = if self.more && room > 0 {
+            let most = i64::try_from(room).unwrap_or(i64::MAX);
+            deliveries::claim(&tx, most, self.lease()).await?
+        } else {
+            Vec::new()
+        };
+        tx.commit().await?;
+        for done in self.done.drain(..) {
+            signals::turn(done.claimed.told.kind.name(), outcome(&done));
+        }
+        self.take(claimed, room);
+        Ok(())
+    }
+
+    fn take(&mut self, claimed: Vec<Claimed>, room: usize) {
+        self.more = self.more && claimed.len() >= room;
         if !claimed.is_empty() {
             failpoint::hit("notification.claimed");
         }
         self.rate.take(claimed.len());
-        claimed.into_iter().for_each(|claimed| self.begin(claimed));
-        Ok(())
+        let now = Instant::now();
+        let taken = claimed.into_iter().map(|claimed| (now, claimed));
+        self.queue.extend(taken);
+        self.pump();
+    }
+
+    /// Begins as many as there are connections.
+    fn pump(&mut self) {
+        while self.sending.len() < self.parts.settings.connections_max {
+            let Some((taken_at, claimed)) = self.queue.pop_front() else {
+                return;
+            };
+            // With less left of its lease than it may take, somebody else could take it meanwhile.
+            if taken_at.elapsed() + self.parts.settings.timeout < self.lease() {
+                self.begin(claimed);
+            }
+        }
     }
 
     fn begin(&mut self, claimed: Claimed) {
-        let has_address = claimed.email.is_some();
-        let turn = judge(
-            claimed.told.kind,
-            claimed.happened_at,
-            has_address,
-            claimed.now,
-        );
-        let over = |reason: &str| Next::Failed {
-            reason: reason.to_owned(),
-        };
-        match turn {
+        let (kind, happened_at) = (claimed.told.kind, claimed.happened_at);
+        let turn = judge(kind, happened_at, claimed.email.is_some(), claimed.now);
+        let (reason, expired) = match turn {
             Turn::Send => {
                 let mailer = Arc::clone(&self.parts.mailer);
                 self.sending.spawn(send(mailer, claimed));
+                return;
             }
-            Turn::Expire(reason) => self.done.push(Done {
-                claimed,
-                next: over(reason),
-                expired: true,
-            }),
-            Turn::GiveUp(reason) => self.done.push(Done {
-                claimed,
-                next: over(reason),
-                expired: false,
-            }),
-        }
+            Turn::Expire(reason) => (reason, true),
+            Turn::GiveUp(reason) => (reason, false),
+        };
+        self.done.push(Done {
+            claimed,
+            next: Next::Failed {
+                reason: reason.to_owned(),
+            },
+            expired,
+        });
     }
 
     fn collect(&mut self) {
@@ -187,45 +214,40 @@ impl Worker {
 
     /// How many may be taken now.
     fn room(&mut self) -> usize {
-        let busy = self.sending.len();
-        let free = self.parts.settings.connections_max.saturating_sub(busy);
+        let most = self.parts.settings.connections_max * IN_HAND_PER_CONNECTION;
+        let in_hand = self.sending.len().saturating_add(self.queue.len());
+        let free = most.saturating_sub(in_hand);
         free.min(self.rate.room()).min(BATCH_MAX)
     }
 
-    /// What was done, and the events that tell it, in one transaction.
-    async fn record(&mut self) -> Result<(), DatabaseError> {
+    fn lease(&self) -> Duration {
+        self.parts.settings.timeout * LEASE_TIMEOUTS
+    }
+
+    /// What was done, and the events that tell it.
+    async fn record(&self, tx: &Transaction<'_>) -> Result<(), DatabaseError> {
         if self.done.is_empty() {
             return Ok(());
         }
-        failpoint::hit("notification.sent-before-record");
         let turns: Vec<Recorded> = self.done.iter().map(recorded).collect();
-        let mut connection = self.parts.pool.get().await?;
-        let tx = connection.transaction().await?;
-        let counted = deliveries::record(&tx, &turns).await?;
+        let counted = deliveries::record(tx, &turns).await?;
         let (now, ids) = (self.parts.clock.now(), &self.parts.ids);
-        let by_id: BTreeMap<Uuid, &Done> = self
-            .done
-            .iter()
-            .map(|done| (done.claimed.told.id, done))
-            .collect();
+        let named = |done: &'_ Done| done.claimed.told.id;
+        let by_id: BTreeMap<Uuid, &Done> = self.done.iter().map(|d| (named(d), d)).collect();
         let ended = counted.iter().filter_map(|id| by_id.get(id));
         let events: Vec<_> = ended
             .filter_map(|done| Some((done, ended_as(done)?)))
             .map(|(done, how)| event_codec::ended(ids.next(), now, &done.claimed.told, &how))
             .collect();
-        self.parts.outbox.append(&tx, &events).await?;
-        tx.commit().await?;
-        for done in self.done.drain(..) {
-            signals::turn(done.claimed.told.kind.name(), outcome(&done));
-        }
-        Ok(())
+        self.parts.outbox.append(tx, &events).await
     }
 
+    /// What is on its way is finished and recorded; what was only taken comes up again by itself.
     async fn finish(&mut self) {
         while let Some(done) = self.sending.join_next().await {
             self.done.extend(done);
         }
-        if let Err(error) = self.record().await {
+        if let Err(error) = self.move_on(0).await {
             tracing::warn!(%error, "mails were sent and not recorded: they will be sent again");
         }
     }

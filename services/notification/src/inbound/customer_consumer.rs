@@ -65,6 +65,7 @@ impl CustomerEvents {
     /// All that is left of the erased is their ids.
     async fn forget(&self, tx: &Transaction<'_>, gone: &[&str]) -> Result<(), Failure> {
         customers::forget_wishes(tx, gone).await?;
+        customers::forget_letters(tx, CONSUMER.name, gone).await?;
         let dropped = deliveries::erased(tx, gone).await?;
         let how = Ended::Expired("the customer was erased".to_owned());
         let event = |told| event_codec::ended(self.ids.next(), self.clock.now(), told, &how);

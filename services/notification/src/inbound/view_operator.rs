@@ -1,6 +1,6 @@
 //! The view of `notification` that is made anew from the log: its copy of the customers.
 
-use brewline_messaging::views::{Projection, Table, View};
+use brewline_messaging::views::{Live, Projection, Table, View};
 use brewline_messaging::{Delivery, Failure, Handler};
 use brewline_postgres::Transaction;
 
@@ -18,10 +18,12 @@ pub fn all() -> Vec<View> {
     vec![View {
         name: "customers",
         consumer: customer_consumer::CONSUMER,
+        live: Live::Consumed,
         tables: &[Table {
             name: "customer",
             not_compared: &[],
         }],
+        beside: &[],
         seed: "",
         adopt: "",
         projection: Projection::new(Copy),

@@ -80,8 +80,11 @@ struct Pinned {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unfit {
     /// It is none.
-    #[error("is no URL of http or https without user and fragment")]
+    #[error("is no URL of http without user and fragment")]
     Url,
+    /// It wants TLS.
+    #[error("is https, which is not spoken here: name a proxy that speaks it")]
+    Tls,
     /// Its name is not known.
     #[error("its host is not found")]
     Unresolved,
@@ -197,7 +200,10 @@ pub async fn fit(text: &str, allow_private: bool) -> Result<(), Unfit> {
 
 fn url(text: &str) -> Result<Url, Unfit> {
     let url = Url::parse(text).map_err(|_| Unfit::Url)?;
-    let plain = matches!(url.scheme(), "http" | "https")
+    if url.scheme() == "https" {
+        return Err(Unfit::Tls);
+    }
+    let plain = url.scheme() == "http"
         && url.username().is_empty()
         && url.password().is_none()
         && url.fragment().is_none()
@@ -339,5 +345,11 @@ mod tests {
             assert_eq!(fit(text, true).await, Err(Unfit::Url), "{text}");
         }
         assert_eq!(fit("http://8.8.8.8/hook", false).await, Ok(()));
+        let tls = fit("https://8.8.8.8/hook", false).await;
+        assert_eq!(
+            tls,
+            Err(Unfit::Tls),
+            "it is refused instead of failing later"
+        );
     }
 }

@@ -16,6 +16,13 @@ const SAVE: &str = "
 
 const FORGET_WISHES: &str = "delete from preference where customer_id = any($1::text[])";
 
+// What could not be handled once may hold what is to be forgotten, redriven since or not.
+const FORGET_LETTERS: &str = "
+    update dead_letter set payload = null
+     where consumer = $1 and subject = any($2::text[]) and payload is not null";
+
+const FORGET_PARKED: &str = "delete from parked where consumer = $1 and subject = any($2::text[])";
+
 const WISHES: &str = "
     select w.customer_id, c.customer_id is not null as known, coalesce(c.erased, false) as erased,
            p.channels, p.kinds
@@ -77,6 +84,21 @@ pub async fn save(tx: &Transaction<'_>, customers: &[Customer]) -> Result<(), Da
 /// When the database fails.
 pub async fn forget_wishes(tx: &Transaction<'_>, ids: &[&str]) -> Result<(), DatabaseError> {
     tx.execute(FORGET_WISHES, &[&ids]).await.map(drop)
+}
+
+/// Forgets what `consumer` could not handle about these customers: the reason stays, the body goes.
+///
+/// # Errors
+/// When the database fails.
+pub async fn forget_letters(
+    tx: &Transaction<'_>,
+    consumer: &str,
+    ids: &[&str],
+) -> Result<(), DatabaseError> {
+    tx.execute(FORGET_LETTERS, &[&consumer, &ids]).await?;
+    tx.execute(FORGET_PARKED, &[&consumer, &ids])
+        .await
+        .map(drop)
 }
 
 /// How it stands with these customers.

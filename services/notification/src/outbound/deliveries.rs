@@ -272,12 +272,12 @@ pub async fn insert(
 /// # Errors
 /// When the database fails.
 pub async fn claim(
-    connection: &Connection,
+    tx: &Transaction<'_>,
     most: i64,
     lease: Duration,
 ) -> Result<Vec<Claimed>, DatabaseError> {
     let lease_ms = i64::try_from(lease.as_millis()).unwrap_or(i64::MAX);
-    let rows = connection.query(CLAIM, &[&most, &lease_ms]).await?;
+    let rows = tx.query(CLAIM, &[&most, &lease_ms]).await?;
     rows.iter()
         .filter_map(|row| claimed(row).transpose())
         .collect()

@@ -93,7 +93,16 @@ async fn an_erasure_leaves_an_id_and_drops_what_is_open() {
     prefer(&post, "ana", vec![1], vec![1, 3]).await;
     let (before, after) = (Order::of("ana"), Order::of("ana"));
     post.deliver(&[before.confirmed()]).await;
+    let letter = "insert into dead_letter (record_offset, version, partition, attempts, id, consumer, topic,
+                                           subject, event_type, reason, outcome, headers, payload)
+                  values (1, 1, 0, 3, gen_random_uuid(), 'brewline.notification.customers',
+                          'brewline.customer.events.v1', 'ana', 'x', 'y', 'redriven', '{}', 'ana@example.com')";
+    post.run(letter).await;
     post.erase("ana").await;
+    let letters = post
+        .rows("select 1 from dead_letter where payload is null")
+        .await;
+    assert_eq!(letters.len(), 1);
     post.deliver(&[after.confirmed()]).await;
     assert!(post.states(&after).await.is_empty());
     post.until_state(&before, "expired").await;
