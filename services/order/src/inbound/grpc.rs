@@ -5,14 +5,15 @@ pub(super) mod refuse;
 
 use std::time::Duration;
 
-use brewline_messaging::Monitor;
+use brewline_messaging::{Monitor, held};
 use brewline_proto::order::v1 as wire;
 use futures_util::StreamExt as _;
 use futures_util::stream::{self, BoxStream};
+use tokio::time::Instant;
 use tonic::{Request, Response, Status};
 use wire::order_service_server::OrderService;
 
-use super::catalogue_consumer;
+use super::{catalogue_consumer, tickets_consumer};
 use crate::Parts;
 use crate::app::place_order::PlaceOrders;
 use crate::app::query_orders::{self, Until};
@@ -58,6 +59,35 @@ impl OrderGrpc {
             Held::Yes => Ok(()),
             Held::Behind => Err(refuse::behind()),
             Held::Parked => Err(refuse::parked()),
+        }
+    }
+
+    /// Waits until what the caller has seen of tickets has moved their orders on; says how much of `wait`
+    /// is left.
+    async fn await_tickets(
+        &self,
+        tokens: &[wire::ConsistencyToken],
+        wait: Duration,
+    ) -> Result<Duration, Status> {
+        let spec = tickets_consumer::SPEC;
+        let told = tokens
+            .iter()
+            .filter(|token| spec.kind(&token.topic).is_some());
+        let token = |token: &wire::ConsistencyToken| held::Token {
+            topic: token.topic.clone(),
+            subject: token.subject.clone(),
+            version: token.version,
+        };
+        let told: Vec<held::Token> = told.map(token).collect();
+        if told.is_empty() {
+            return Ok(wait);
+        }
+        let until = Instant::now() + wait;
+        let held = held::wait(&self.parts.pool, &self.monitor, spec.name, &told, wait).await;
+        match held.map_err(|error| refuse::database(&error))? {
+            held::Held::Yes => Ok(until.saturating_duration_since(Instant::now())),
+            held::Held::Behind => Err(refuse::behind()),
+            held::Held::Parked => Err(refuse::parked()),
         }
     }
 }
@@ -134,7 +164,8 @@ impl OrderService for OrderGrpc {
     ) -> Result<Response<wire::GetOrderResponse>, Status> {
         let request = request.into_inner();
         let order_id = parse::order_id(&request.order_id)?;
-        let patience = parse::patience(&request.tokens, request.wait_ms)?;
+        let mut patience = parse::patience(&request.tokens, request.wait_ms)?;
+        patience.wait = self.await_tickets(&request.tokens, patience.wait).await?;
         let until = if request.until_settled {
             Until::Settled
         } else {
@@ -153,7 +184,8 @@ impl OrderService for OrderGrpc {
         let request = request.into_inner();
         let filter = parse::filter(&request)?;
         let page_size = parse::page_size(request.page_size)?;
-        let patience = parse::patience(&request.tokens, request.wait_ms)?;
+        let mut patience = parse::patience(&request.tokens, request.wait_ms)?;
+        patience.wait = self.await_tickets(&request.tokens, patience.wait).await?;
         let token = &request.page_token;
         let page = query_orders::list(&self.parts, &filter, page_size, token, &patience).await;
         let page = page.map_err(refuse::query)?;

@@ -208,3 +208,31 @@ async fn an_unknown_order_is_not_found_at_once() {
     assert_eq!(says(&status), (Code::NotFound, "unknown-order".to_owned()));
     assert!(began.elapsed() < Duration::from_secs(10));
 }
+
+#[tokio::test]
+async fn a_read_waits_until_what_was_done_to_tickets_has_come_to_the_order() {
+    let shop = Shop::open().await;
+    let order_id = shop.placed("k1").await;
+    let topic = "brewline.fulfilment.events.v1";
+    let request = || wire::GetOrderRequest {
+        order_id: order_id.clone(),
+        tokens: vec![wire::ConsistencyToken {
+            topic: topic.to_owned(),
+            subject: order_id.clone(),
+            version: 2,
+        }],
+        wait_ms: 50,
+        until_settled: false,
+    };
+    let behind = shop.orders.get_order(Request::new(request())).await;
+    let status = behind.unwrap_err();
+    assert_eq!(says(&status), (Code::Unavailable, "view-behind".to_owned()));
+    let applied = "insert into inbox (version, event_id, consumer, topic, subject)
+                   values (2, gen_random_uuid(), 'brewline.order.tickets', $1, $2)";
+    let connection = shop.parts.pool.get().await.unwrap();
+    connection
+        .execute(applied, &[&topic, &order_id])
+        .await
+        .unwrap();
+    assert!(shop.orders.get_order(Request::new(request())).await.is_ok());
+}

@@ -97,8 +97,8 @@ pub(super) fn page_size(asked: i32) -> Result<u16, Status> {
         })
 }
 
-/// What a read waits for. Tokens of other topics than our own say nothing about the view of orders: it
-/// is made of our own events alone and holds whatever those say.
+/// What a read waits for. What tokens say of tickets is waited for apart, by the consumer that hears of
+/// them; those of other topics say nothing about the view of orders: it is made of our own events alone.
 pub(super) fn patience(
     tokens: &[wire::ConsistencyToken],
     wait_ms: u32,
