@@ -15,10 +15,13 @@ pub struct ZoneCalendar(RwLock<BTreeMap<String, TimeZone>>);
 
 impl Calendar for ZoneCalendar {
     fn local_day(&self, time_zone: &str, at: Timestamp) -> Day {
+        let local = date(at, self.zone(time_zone));
         if brewline_failpoint::planted("boards-utc-date") {
-            return date(at, TimeZone::UTC);
+            let utc = date(at, TimeZone::UTC);
+            // Where the two agree at this hour, it is the day before: the mistake shows at every hour.
+            return if utc == local { Day::from_days(local.as_days() - 1) } else { utc };
         }
-        date(at, self.zone(time_zone))
+        local
     }
 }
 
