@@ -57,6 +57,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "operator",
         sql: include_str!("../migrations/0003_operator.sql"),
     },
+    Migration {
+        version: 4,
+        name: "housekeeping",
+        sql: include_str!("../migrations/0004_housekeeping.sql"),
+    },
 ];
 
 /// Starts the service: schema, relay, consumers, workers, gRPC.

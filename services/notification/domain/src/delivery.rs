@@ -35,6 +35,8 @@ pub enum MailAnswer {
     Taken,
     /// Not now, or nobody knows: it may have the mail.
     NotNow(String),
+    /// It was not reached: no other mail would get through either.
+    Away(String),
     /// Never.
     Never(String),
 }
@@ -82,7 +84,7 @@ pub fn after_mail(answer: MailAnswer, attempt: u32, random: u64) -> Next {
     match answer {
         MailAnswer::Taken => Next::Sent,
         MailAnswer::Never(reason) => Next::Failed { reason },
-        MailAnswer::NotNow(reason) => Next::Again {
+        MailAnswer::NotNow(reason) | MailAnswer::Away(reason) => Next::Again {
             after: MAIL_BACKOFF.delay(attempt.saturating_sub(1), random),
             reason,
         },

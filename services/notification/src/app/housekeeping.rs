@@ -10,8 +10,8 @@ use crate::signals;
 
 /// How often.
 const EVERY: Duration = Duration::from_secs(10);
-/// How many events are forgotten at once: more would hold the log's readers up.
-const FORGET_MAX: i64 = 20_000;
+/// How many rows are forgotten at once: 5,000 a second, more than come in; more would hold readers up.
+const FORGET_MAX: i64 = 50_000;
 
 /// Looks after the tables until shutdown. A failure is told and tried again the next time.
 pub async fn run(pool: Pool, events_kept: Duration, shutdown: CancellationToken) {

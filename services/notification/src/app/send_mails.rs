@@ -38,6 +38,9 @@ const LEASE_TIMEOUTS: u32 = 3;
 const POLL: Duration = Duration::from_millis(500);
 /// How long to wait after the database failed.
 const TROUBLE: Duration = Duration::from_millis(500);
+/// How long no mail is tried after the server was not reached. Then one is, and the others follow it: a
+/// backlog is not spent on a server that is away.
+const AWAY: Duration = Duration::from_millis(500);
 /// The most deliveries taken, or recorded, at once.
 const BATCH_MAX: usize = 256;
 
@@ -71,6 +74,8 @@ struct Worker {
     done: Vec<Done>,
     /// Whether more may be due than was taken.
     more: bool,
+    /// When the mail server was not reached, and no mail got through since.
+    away_since: Option<Instant>,
 }
 
 /// A turn that is over.
@@ -79,6 +84,8 @@ struct Done {
     claimed: Claimed,
     next: Next,
     expired: bool,
+    /// Whether the mail server was not reached.
+    away: bool,
 }
 
 // === impl SendMails ===
@@ -94,6 +101,7 @@ impl SendMails {
             sending: JoinSet::new(),
             done: Vec::new(),
             more: true,
+            away_since: None,
         };
         while !shutdown.is_cancelled() {
             worker.turn(&shutdown).await;
@@ -129,7 +137,7 @@ impl Worker {
         tokio::select! {
             () = shutdown.cancelled() => {}
             () = pace.ready(), if work => {}
-            Some(done) = self.sending.join_next() => self.done.extend(done),
+            Some(Ok(done)) = self.sending.join_next() => self.over(done),
             () = self.parts.wake.notified() => self.more = true,
             () = tokio::time::sleep(POLL) => self.more = true,
         }
@@ -200,22 +208,39 @@ impl Worker {
                 reason: reason.to_owned(),
             },
             expired,
+            away: false,
         });
     }
 
     fn collect(&mut self) {
         while self.done.len() < BATCH_MAX {
             match self.sending.try_join_next() {
-                Some(done) => self.done.extend(done),
+                Some(Ok(done)) => self.over(done),
+                // It panicked: its lease ends by itself.
+                Some(Err(error)) => tracing::error!(%error, "a mail was not tried to its end"),
                 None => break,
             }
         }
+    }
+
+    fn over(&mut self, done: Done) {
+        if done.away {
+            self.away_since = Some(Instant::now());
+        } else if done.next == Next::Sent {
+            self.away_since = None;
+        }
+        self.done.push(done);
     }
 
     /// How many may be taken now.
     fn room(&mut self) -> usize {
         let most = self.parts.settings.connections_max * IN_HAND_PER_CONNECTION;
         let in_hand = self.sending.len().saturating_add(self.queue.len());
+        let most = match self.away_since {
+            None => most,
+            Some(since) if since.elapsed() < AWAY => 0,
+            Some(_) => 1,
+        };
         let free = most.saturating_sub(in_hand);
         free.min(self.rate.room()).min(BATCH_MAX)
     }
@@ -268,11 +293,13 @@ async fn send(mailer: Arc<Mailer>, claimed: Claimed) -> Done {
         drop(mailer.send(&Mail { message_id, ..mail }).await);
     }
     let attempt = u32::try_from(told.attempts).unwrap_or(u32::MAX);
+    let away = matches!(answer, MailAnswer::Away(_));
     let next = after_mail(answer, attempt, system::random());
     Done {
         claimed,
         next,
         expired: false,
+        away,
     }
 }
 

@@ -91,7 +91,8 @@ const DISABLE: &str = "
 const FORGET: &str = "
     delete from call where (endpoint_id, event_id) in (
         select endpoint_id, event_id from call
-         where state = 'delivered' and delivered_at < now() - $1::bigint * interval '1 s' limit $2)";
+         where state = 'delivered' and delivered_at < now() - $1::bigint * interval '1 s'
+         order by delivered_at limit $2)";
 
 /// An endpoint that comes into being.
 #[derive(Clone, Debug)]

@@ -35,10 +35,12 @@ const AFTER: &str = "
 
 const LAST: &str = "select coalesce(max(position), 0) from event_log";
 
+// The oldest have the lowest positions: it is enough to look at those.
 const FORGET: &str = "
     delete from event_log where position in (
-        select position from event_log where recorded_at < now() - $1::bigint * interval '1 s'
-         order by position limit $2)";
+        select position
+          from (select position, recorded_at from event_log order by position limit $2) as oldest
+         where recorded_at < now() - $1::bigint * interval '1 s')";
 
 /// An event as it is shown outside.
 #[derive(Clone, Debug, PartialEq, Eq)]

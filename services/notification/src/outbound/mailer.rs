@@ -174,8 +174,8 @@ impl fmt::Debug for Mailer {
 /// Nobody was asked about this mail: whatever it was, it passes.
 fn unreachable(error: &SmtpError) -> MailAnswer {
     match error.status() {
-        Some(code) => MailAnswer::NotNow(format!("the mail server greeted with {code}")),
-        None => MailAnswer::NotNow("the mail server is not reached".to_owned()),
+        Some(code) => MailAnswer::Away(format!("the mail server greeted with {code}")),
+        None => MailAnswer::Away("the mail server is not reached".to_owned()),
     }
 }
 

@@ -160,3 +160,29 @@ async fn each_of_many_orders_is_told_of() {
     assert_eq!(mails, wanted);
     worker.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backlog_is_not_spent_on_a_server_that_is_away() {
+    let (post, worker) = Post::with("ana").await;
+    post.world
+        .tell("mail", json!({ "mode": "refuse-connection" }))
+        .await;
+    let orders: Vec<Order> = (0..500).map(|_| Order::of("ana")).collect();
+    let events: Vec<_> = orders.iter().map(Order::confirmed).collect();
+    post.deliver(&events).await;
+    eventually("a probe was made", async || {
+        let probed = "select 1 from delivery where reason <> ''";
+        !post.rows(probed).await.is_empty()
+    })
+    .await;
+    let attempts = "select coalesce(sum(attempts), 0)::bigint from delivery";
+    let spent: i64 = post.rows(attempts).await[0].get(0);
+    assert!(spent < 100, "{spent} attempts were spent");
+    post.world.behave().await;
+    eventually("all are sent", async || {
+        let sent = "select 1 from delivery where state = 'sent'";
+        post.rows(sent).await.len() == 500
+    })
+    .await;
+    worker.stop().await;
+}
