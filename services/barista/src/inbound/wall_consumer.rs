@@ -4,7 +4,7 @@
 
 use brewline_barista_domain::{Station, TicketStatus};
 use brewline_kernel::StoreId;
-use brewline_messaging::views::{Projection, Table, View};
+use brewline_messaging::views::{Live, Projection, Table, View};
 use brewline_messaging::{ConsumerSpec, Delivery, Failure, Handler, TopicKind, TopicSpec};
 use brewline_postgres::Transaction;
 use brewline_proto::fulfilment::v1 as wire;
@@ -39,6 +39,7 @@ pub fn views() -> Vec<View> {
     vec![View {
         name: "wall",
         consumer: CONSUMER,
+        live: Live::Consumed,
         tables: &[
             Table {
                 name: "wall_item",
@@ -50,6 +51,7 @@ pub fn views() -> Vec<View> {
                 not_compared: &["position"],
             },
         ],
+        beside: &[],
         seed: "",
         adopt: ADOPT,
         projection: Projection::new(WallEvents),
