@@ -34,10 +34,15 @@ pub use service::{Views, service};
 pub struct View {
     /// Its name, such as `catalogue`: letters and underscores.
     pub name: &'static str,
-    /// The consumer that keeps it.
+    /// The consumer that keeps it. Of a view that the service writes itself, what it would be: a name
+    /// for the shadow's inbox, and the topics.
     pub consumer: ConsumerSpec,
+    /// Who keeps the live one.
+    pub live: Live,
     /// The tables that hold it.
     pub tables: &'static [Table],
+    /// More tables that the projection writes. It gets empty copies of them, which are dropped at the end.
+    pub beside: &'static [&'static str],
     /// Run in the empty copies: rows that are there before the first event.
     pub seed: &'static str,
     /// Run in the new tables right before they serve; `public.` names the live ones. For columns that
@@ -45,6 +50,16 @@ pub struct View {
     pub adopt: &'static str,
     /// Applies events.
     pub projection: Projection,
+}
+
+/// Who keeps a live view, and so how it is made to stand still.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Live {
+    /// The consumer: its positions are locked.
+    Consumed,
+    /// The service, in the transactions that leave the topics' events in its outbox: the tables are locked,
+    /// until everything that was committed is in the log.
+    Written,
 }
 
 /// A table of a view. It has a primary key, and no foreign key names it.

@@ -12,5 +12,6 @@ pub mod hear_barista;
 pub mod operate;
 pub mod place_order;
 pub mod query_orders;
+pub mod replay_orders;
 pub mod waiters;
 pub mod watch_order;

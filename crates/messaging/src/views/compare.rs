@@ -27,6 +27,9 @@ pub(super) struct Differences {
     pub(super) rows: i64,
 }
 
+// Sessions of services look single rows up by index, whatever the planner thinks; here it is to read
+// whole tables.
+
 /// Compares in `tx`, whose snapshot shows both at the same positions.
 pub(super) async fn compare(
     tx: &Transaction<'_>,
@@ -34,6 +37,7 @@ pub(super) async fn compare(
 ) -> Result<Differences, postgres::Error> {
     let mut sql = format!(
         "set local statement_timeout = '{PATIENCE_SECONDS}s';
+         set local enable_seqscan = on; set local enable_hashjoin = on; set local enable_mergejoin = on;
          create temporary table view_difference (table_name text, key text, kind integer) on commit drop;
          create temporary table view_rows (rows bigint) on commit drop;"
     );

@@ -11,15 +11,17 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::View;
 use super::compare::{Differences, compare};
-use super::shadow::{Applied, Shadow};
+use super::shadow::{Applied, Shadow, Stop};
 use super::source::{Offsets, Source};
+use super::{Live, View};
 use crate::operator::action::{self, Detail};
 use crate::{Failure, OUTAGE_BACKOFF};
 
 /// The live view stands still for so long at most, to be compared or switched.
 const STOP_MAX: Duration = Duration::from_secs(1);
+/// How often it is looked whether everything committed is in the log, while writers wait.
+const PUBLISHED_CHECK: Duration = Duration::from_millis(5);
 /// So often it is tried to catch up within that time.
 const STOPS_MAX: u32 = 30;
 /// The log is waited for so long: positions are behind its end, so records are there.
@@ -52,8 +54,9 @@ pub(super) enum Error {
 pub(super) struct Rebuild {
     shadow: Shadow,
     source: Source,
+    admin: kafka::Admin,
     told: mpsc::Sender<pb::RebuildViewResponse>,
-    began: Instant,
+    began: Option<Instant>,
     records: i64,
     events: i64,
     elapsed: Duration,
@@ -81,8 +84,9 @@ impl Rebuild {
         Ok(Self {
             shadow,
             source,
+            admin: kafka::Admin::new(config)?,
             told,
-            began: Instant::now(),
+            began: None,
             records: 0,
             events: 0,
             elapsed: Duration::ZERO,
@@ -103,7 +107,7 @@ impl Rebuild {
     async fn whole_course(&mut self, wish: &Wish) -> Result<pb::RebuildResult, Error> {
         let target = self.live_positions().await?;
         self.read_to(&target, None).await?;
-        self.elapsed = self.began.elapsed();
+        self.elapsed = self.began.map_or(Duration::ZERO, |began| began.elapsed());
         failpoint::hit("operator.rebuilt-before-compared");
         let differences = self.compared().await?;
         let may_switch = differences.count == 0 || wish.accept_differences;
@@ -115,8 +119,11 @@ impl Rebuild {
         Ok(self.result(differences, action))
     }
 
-    /// Where the live consumer is now.
+    /// Where the live view is about now.
     async fn live_positions(&self) -> Result<Offsets, Error> {
+        if self.shadow.view.live == Live::Written {
+            return Ok(self.admin.end_offsets(&self.shadow.topics()).await?);
+        }
         let mut connection = self.shadow.pool.get().await?;
         let tx = connection.transaction().await?;
         let positions = self.shadow.stop_live(&tx).await?;
@@ -139,6 +146,7 @@ impl Rebuild {
                     None => Err(Error::Refused("the log ends before the view".to_owned())),
                 };
             }
+            self.began.get_or_insert_with(Instant::now);
             self.records = self.records.saturating_add(count(&records));
             self.apply(records).await?;
             self.tell();
@@ -172,7 +180,7 @@ impl Rebuild {
     async fn compared(&mut self) -> Result<Differences, Error> {
         for _ in 0..STOPS_MAX {
             let mut locking = self.shadow.pool.get().await?;
-            let Some((live, began)) = self.stop(&mut locking).await? else {
+            let Some((live, began)) = self.stop(&mut locking, Stop::ToCompare).await? else {
                 continue;
             };
             let mut comparing = self.shadow.pool.get().await?;
@@ -197,28 +205,61 @@ impl Rebuild {
         Err(too_busy())
     }
 
-    /// Stops the live consumer and brings the shadow to where it stands; none when that took too long.
+    /// Stops the live view and brings the shadow to where it stands; none when that took too long.
     async fn stop<'c>(
         &mut self,
         connection: &'c mut Connection,
+        why: Stop,
     ) -> Result<Option<(Transaction<'c>, Instant)>, Error> {
         // Nearly there before anything is stopped.
         let near = self.live_positions().await?;
         self.read_to(&near, None).await?;
         let tx = connection.transaction().await?;
-        let target = self.shadow.stop_live(&tx).await?;
-        let began = Instant::now();
-        if self.read_to(&target, Some(began + STOP_MAX)).await? {
+        // A lock that is not had in time is one more reason to let the live view go on.
+        tx.batch_execute(&format!(
+            "set local lock_timeout = {}",
+            STOP_MAX.as_millis()
+        ))
+        .await?;
+        let rest = match self.at_rest(&tx, why).await {
+            Err(Error::Postgres(error)) if error.is_retryable() => None,
+            rest => rest?,
+        };
+        if let Some((target, began)) = rest
+            && self.read_to(&target, Some(began + STOP_MAX)).await?
+        {
             return Ok(Some((tx, began)));
         }
         tx.rollback().await?;
         Ok(None)
     }
 
+    /// Makes the live view stand still until `tx` ends: where it stands, and since when. None when what was
+    /// committed did not get into the log in time.
+    async fn at_rest(
+        &self,
+        tx: &Transaction<'_>,
+        why: Stop,
+    ) -> Result<Option<(Offsets, Instant)>, Error> {
+        let began = Instant::now();
+        if self.shadow.view.live == Live::Consumed {
+            return Ok(Some((self.shadow.stop_live(tx).await?, began)));
+        }
+        self.shadow.lock_tables(tx, why).await?;
+        while !self.shadow.is_published(tx).await? {
+            if began.elapsed() >= STOP_MAX {
+                return Ok(None);
+            }
+            tokio::time::sleep(PUBLISHED_CHECK).await;
+        }
+        let ends = self.admin.end_offsets(&self.shadow.topics()).await?;
+        Ok(Some((ends, began)))
+    }
+
     async fn switch(&mut self, wish: &Wish, differences: &Differences) -> Result<Uuid, Error> {
         for _ in 0..STOPS_MAX {
             let mut connection = self.shadow.pool.get().await?;
-            let Some((tx, began)) = self.stop(&mut connection).await? else {
+            let Some((tx, began)) = self.stop(&mut connection, Stop::ToSwitch).await? else {
                 continue;
             };
             match self.try_switch(tx, wish, differences).await {
@@ -243,9 +284,6 @@ impl Rebuild {
         if !self.shadow.is_ours(&tx).await? {
             return Err(Error::Refused("another rebuild of it has begun".to_owned()));
         }
-        let stop_ms = STOP_MAX.as_millis();
-        tx.batch_execute(&format!("set local lock_timeout = {stop_ms}"))
-            .await?;
         self.shadow.switch(&tx).await?;
         let name = self.shadow.view.name;
         let detail = self.detail(differences);

@@ -31,6 +31,12 @@ const LIVE_POSITIONS: &str = "
 const LIVE_HELD: &str = "
     select count(*) from public.parked_key where consumer = $1 and topic = any ($2::text[])";
 
+const PUBLISHED: &str = "
+    select not exists (
+        select from outbox o join relay_slot s using (slot)
+        where o.position > s.watermark and o.topic = any ($1::text[])
+    )";
+
 const DROPPED: &str = "
     select exists (
         select from dead_letter
@@ -45,6 +51,15 @@ pub(super) struct Shadow {
     pub(super) pool: Pool,
     token: Uuid,
     settings: ConsumerSettings,
+}
+
+/// Why the live view is made to stand still.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stop {
+    /// To take a snapshot.
+    ToCompare,
+    /// To put the new tables into its place.
+    ToSwitch,
 }
 
 /// What a batch has come to.
@@ -121,6 +136,34 @@ impl Shadow {
                 Ok((place, row.try_get(2)?))
             })
             .collect()
+    }
+
+    /// Keeps writers of the view's tables out until `tx` ends, and readers too when it is to be switched:
+    /// a lock that is made stronger later could meet a reader that wants to write.
+    pub(super) async fn lock_tables(
+        &self,
+        tx: &Transaction<'_>,
+        why: Stop,
+    ) -> Result<(), postgres::Error> {
+        let mode = match why {
+            Stop::ToCompare => "exclusive",
+            Stop::ToSwitch => "access exclusive",
+        };
+        let tables: Vec<String> = self
+            .view
+            .tables
+            .iter()
+            .map(|table| format!("public.{}", table.name))
+            .collect();
+        let tables = tables.join(", ");
+        tx.batch_execute(&format!("lock table {tables} in {mode} mode"))
+            .await
+    }
+
+    /// Whether everything that was committed for the view's topics is in the log.
+    pub(super) async fn is_published(&self, tx: &Transaction<'_>) -> Result<bool, postgres::Error> {
+        let row = tx.query_one(PUBLISHED, &[&self.topics()]).await?;
+        Ok(row.try_get(0)?)
     }
 
     /// How many keys of the live consumer are held back.
@@ -212,14 +255,16 @@ impl Shadow {
         tx.batch_execute(&sql).await
     }
 
-    fn topics(&self) -> Vec<&'static str> {
+    pub(super) fn topics(&self) -> Vec<&'static str> {
         let topics = self.view.consumer.topics.iter();
         topics.map(|topic| topic.name).collect()
     }
 
     fn schema_sql(&self) -> String {
         let schema = self.schema();
-        let tables = self.view.tables.iter().map(|table| table.name).chain(OWN);
+        let beside = self.view.beside.iter().copied();
+        let tables = self.view.tables.iter().map(|table| table.name);
+        let tables = tables.chain(beside).chain(OWN);
         let names: Vec<String> = tables.map(|name| format!("'{name}'")).collect();
         let (names, token, seed) = (names.join(", "), self.token, self.view.seed);
         // Indexes get the names they have: a later migration may name one. Foreign keys are left out.

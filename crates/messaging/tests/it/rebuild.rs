@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use brewline_messaging::views::{Projection, Table, View, Views};
+use brewline_messaging::views::{Live, Projection, Table, View, Views};
 use brewline_messaging::{ConsumerSettings, Delivery, Failure, Handler, Monitor, NewEvent};
 use brewline_postgres::Transaction;
 use brewline_proto::operator::v1 as pb;
@@ -55,10 +55,12 @@ fn views(world: &World, projection: Adder) -> Views {
     let view = View {
         name: "board",
         consumer: world.spec(),
+        live: Live::Consumed,
         tables: &[Table {
             name: "board",
             not_compared: &["written_at"],
         }],
+        beside: &[],
         seed: "",
         adopt: "",
         projection: Projection::new(projection),

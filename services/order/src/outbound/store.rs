@@ -129,6 +129,23 @@ pub async fn history(
     Ok(history)
 }
 
+/// Writes events and rows that are true already, and tells nobody.
+///
+/// # Errors
+/// As [`Store::append`].
+pub async fn replay(
+    tx: &Transaction<'_>,
+    changes: Vec<Change>,
+    ids: &dyn IdGenerator,
+) -> Result<(), Error> {
+    let mut rows = Rows::default();
+    for change in changes {
+        rows.add(change, ids)?;
+    }
+    futures_util::try_join!(rows.insert_events(tx), rows.write_orders(tx))?;
+    Ok(())
+}
+
 fn uuids(order_ids: &[OrderId]) -> Vec<Uuid> {
     order_ids.iter().map(OrderId::as_uuid).collect()
 }
