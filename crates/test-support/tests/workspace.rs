@@ -307,6 +307,8 @@ fn every_service_has_the_same_rooms() {
         "order",
         "payment",
         "inventory",
+        "barista",
+        "notification",
         "leaderboard",
         "sandbox",
     ] {
@@ -330,7 +332,7 @@ fn every_service_has_the_same_rooms() {
 fn copies_of_the_message_tables_are_equal() {
     let source = root().join("crates/messaging/schema/messaging.sql");
     let source = std::fs::read(source).expect("the schema is there");
-    for service in ["order", "payment", "inventory"] {
+    for service in ["order", "payment", "inventory", "barista", "notification"] {
         let copy = root()
             .join("services")
             .join(service)
