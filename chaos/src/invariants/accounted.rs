@@ -126,11 +126,15 @@ fn dead_letters(all: &Evidence, log: &[LogRecord], judge: &mut Judge) {
         .map(|record| ((record.topic, record.partition, record.offset), record.id))
         .collect();
     let mut found: HashSet<Uuid> = HashSet::new();
+    // What was given up before the cut was judged then.
+    let since = all.since.as_millis();
     let read = all
         .messaging
         .values()
         .filter_map(|tables| tables.as_ref().ok());
-    for letter in read.flat_map(|tables| &tables.dead_letters) {
+    let letters = read.flat_map(|tables| &tables.dead_letters);
+    let young = |letter: &&DeadLetter| letter.event.is_none_or(|event| born_ms(event) >= since);
+    for letter in letters.filter(young) {
         judge.subject();
         found.extend(letter.event);
         let (consumer, subject) = (&letter.consumer, &letter.subject);

@@ -17,8 +17,9 @@ const CLOSED_WITHIN: Duration = Duration::from_secs(60);
 /// order is none.
 const ORDERS_AFTERWARDS: i64 = 40;
 /// What must be judged after every fault.
-const MUST: [&str; 13] = [
-    "I1", "I2", "I3", "I4", "I5", "I6", "I8", "I9", "I10", "I11", "I12", "I14", "I20",
+const MUST: [&str; 18] = [
+    "I1", "I2", "I3", "I4", "I5", "I6", "I7", "I8", "I9", "I10", "I11", "I12", "I13", "I14", "I15",
+    "I19", "I20", "tickets",
 ];
 
 /// Does the fault, heals it, waits, judges what was ordered since. The note says what was seen.
