@@ -200,6 +200,9 @@ async fn shown(
     bait(platform, planted).await.context("bait the bug")?;
     let deadline = Instant::now() + SHOWS_WITHIN;
     while Instant::now() < deadline {
+        if planted.bait == Bait::Race {
+            followers::cancel_and_start(platform).await?;
+        }
         let now = broken(platform, planted, Some(planted_at), evidence).await?;
         if let Some(new) = now.difference(before).next() {
             return Ok(Some(new.clone()));
