@@ -88,8 +88,8 @@ fn mail(notifications: &Value, placed: Placed<'_>) -> Option<String> {
         .map(|mail| format!("{} sent", shop::text(mail, "kind")))
 }
 
-fn place(board: &Value, placed: Placed<'_>) -> Option<String> {
-    let own = list(board, "items").find(|row| shop::text(row, "id") == placed.customer)?;
+fn place(board: &Value, _: Placed<'_>) -> Option<String> {
+    let own = board.get("member")?;
     let number = |field: &str| own.get(field).and_then(Value::as_i64);
     Some(format!(
         "coffee lover no. {} of the month with {}",
@@ -138,8 +138,8 @@ mod tests {
     }
 
     #[test]
-    fn the_customers_own_row_is_the_place() {
-        let board = json!({ "items": [{ "id": "x", "rank": 1, "score": 9 }, { "id": "c", "rank": 2, "score": 5 }] });
+    fn the_members_own_row_is_the_place() {
+        let board = json!({ "member": { "id": "c", "rank": 2, "score": 5 }, "board": {} });
         let shown = place(&board, placed()).unwrap();
         assert_eq!(shown, "coffee lover no. 2 of the month with 5");
     }

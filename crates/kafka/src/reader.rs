@@ -255,8 +255,13 @@ impl ClientContext for Metadata {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        // The client looks for the coordinator of its group all the same.
-        if error.rdkafka_error_code() != Some(Code::GroupAuthorizationFailed) {
+        // The client looks for the coordinator of its group all the same; an end of a partition that
+        // is met before the first read is told here, too.
+        let harmless = [Code::GroupAuthorizationFailed, Code::PartitionEOF];
+        if !error
+            .rdkafka_error_code()
+            .is_some_and(|code| harmless.contains(&code))
+        {
             self.0.error(error, reason);
         }
     }
