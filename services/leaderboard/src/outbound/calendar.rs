@@ -19,7 +19,11 @@ impl Calendar for ZoneCalendar {
         if brewline_failpoint::planted("boards-utc-date") {
             let utc = date(at, TimeZone::UTC);
             // Where the two agree at this hour, it is the day before: the mistake shows at every hour.
-            return if utc == local { Day::from_days(local.as_days() - 1) } else { utc };
+            return if utc == local {
+                Day::from_days(local.as_days() - 1)
+            } else {
+                utc
+            };
         }
         local
     }
