@@ -42,7 +42,9 @@ pub async fn run(arguments: Arguments, stack: &Stack) -> anyhow::Result<ExitCode
     let story = timeline::of(&evidence, arguments.order);
     let stuck = stuck_on(&evidence, arguments.order);
     if let Err(why) = &evidence.log {
-        terminal::note(format!("the log is left out, since it could not be read: {why}"));
+        terminal::note(format!(
+            "the log is left out, since it could not be read: {why}"
+        ));
     }
     if arguments.json {
         terminal::say_json(
