@@ -108,12 +108,8 @@ pub(crate) const ALL: &[Planted] = &[
     bug("tickets-forgotten", "barista", Bait::Orders, "tickets"),
     bug("ticket-doubled", "barista", Bait::Orders, "tickets"),
     bug("done-too-early", "barista", Bait::Orders, "tickets"),
-    bug(
-        "withdraw-although-started",
-        "barista",
-        Bait::Race,
-        "tickets",
-    ),
+    // The order refuses to believe it: the record is a dead letter.
+    bug("withdraw-although-started", "barista", Bait::Race, "I19"),
     bug("refusal-forgotten", "order", Bait::Race, "tickets"),
     bug("erasure-forgets-answers", "order", Bait::Erasure, "erasure"),
     bug("mail-twice", "notification", Bait::Orders, "I7"),

@@ -18,8 +18,8 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 /// Orders a second while faults are done: enough that each crash point is passed within a moment,
-/// little enough that two cores heal quickly.
-const RATE: u64 = 40;
+/// little enough that two cores heal quickly and have room for the judge.
+const RATE: u64 = 25;
 /// Customers: each orders once in a few seconds, which no risk rule minds.
 const CUSTOMERS: usize = 100;
 /// How many of a hundred customers want mails: enough that some are always on their way.
