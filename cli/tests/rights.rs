@@ -27,7 +27,16 @@ const BROKERS: Variable = Variable {
     default: None,
     help: "host:port of the test broker.",
 };
-const USERS: [&str; 5] = ["order", "payment", "inventory", "operator", "test"];
+const USERS: [&str; 8] = [
+    "order",
+    "payment",
+    "inventory",
+    "barista",
+    "notification",
+    "leaderboard",
+    "operator",
+    "test",
+];
 
 fn given(variable: &Variable) -> String {
     let value = Environment::from_process()
@@ -80,5 +89,5 @@ async fn the_broker_refuses_what_the_table_forbids() {
             }
         }
     }
-    assert_eq!((allowed, refused), (8, 42));
+    assert_eq!((allowed, refused), (18, 94));
 }
