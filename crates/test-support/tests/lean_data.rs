@@ -60,6 +60,12 @@ const COPIES: &[Copy] = &[
     ),
     ("barista", "wall", "inventory", "store_id"),
     (
+        "barista",
+        "wall_item",
+        "order",
+        "order_id store_id product quantity method",
+    ),
+    (
         "notification",
         "customer",
         "order",
@@ -116,6 +122,7 @@ const OF_ITS_OWN: &[(&str, &str, &str)] = &[
         "ticket_id opened_at started_at ended_at station status",
     ),
     ("barista", "wall", "position"),
+    ("barista", "wall_item", "ticket_id opened_at station status"),
     ("notification", "customer", ""),
     ("notification", "preference", "channels kinds updated_at"),
     (
