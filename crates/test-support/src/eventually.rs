@@ -3,13 +3,12 @@ use std::time::{Duration, Instant};
 /// How often a condition is asked.
 const INTERVAL: Duration = Duration::from_millis(10);
 
-/// Waits until the condition holds, at most 30 s: what never holds fails either way, and a machine that
-/// also compiles is slow.
+/// Waits until the condition holds, at most 10 s.
 ///
 /// # Panics
 /// When it does not hold by then.
 pub async fn eventually(what: &str, condition: impl AsyncFnMut() -> bool) {
-    eventually_within(Duration::from_secs(30), what, condition).await;
+    eventually_within(Duration::from_secs(10), what, condition).await;
 }
 
 /// Waits until the condition holds, at most `deadline`.
