@@ -11,7 +11,7 @@ use brewline_cli::stack::Folder;
 use brewline_kernel::system::SystemClock;
 use brewline_kernel::{Clock as _, Timestamp};
 use brewline_postgres::{Instant, Pool, ToSql};
-use hyper::{Method, StatusCode};
+use hyper::Method;
 use serde_json::json;
 use tokio::process::Command;
 use tokio::task::JoinHandle;
@@ -301,7 +301,7 @@ impl Platform {
     }
 }
 
-/// Has the webhook receiver told of a store's orders. Before there are notifications nobody listens.
+/// Has the webhook receiver told of a store's orders.
 async fn listen(gateway: &str, sandbox: Option<&str>, store: &str) -> anyhow::Result<()> {
     let url = format!("{}/hook/{HOOK}", sandbox.context("no sandbox")?);
     let body =
@@ -312,7 +312,7 @@ async fn listen(gateway: &str, sandbox: Option<&str>, store: &str) -> anyhow::Re
         .await?;
     let told = String::from_utf8_lossy(&answer.body);
     ensure!(
-        answer.status.is_success() || answer.status == StatusCode::NOT_FOUND,
+        answer.status.is_success(),
         "/v1/webhooks answered {}: {told}",
         answer.status
     );
