@@ -9,6 +9,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 use super::{evidence, offered};
+use crate::STUCK_AFTER;
 use crate::evidence::{BoardKey, Boards, Evidence, Fact, LogRecord, Sale, Score, Sold};
 use crate::verdict::{Finding, Judge};
 
@@ -19,6 +20,7 @@ const ORDERS: &str = "brewline.order.events.v1";
 pub(super) fn boards_are_the_log(all: &Evidence, mut judge: Judge) -> Finding {
     let kept = offered!(judge, all.boards, "boards");
     let log = evidence!(judge, all.log);
+    read_on(all, log, kept, &mut judge);
     let mut folded = match fold(log, &kept.positions) {
         Ok(folded) => folded,
         Err(why) => return judge.unknown(why),
@@ -39,6 +41,26 @@ pub(super) fn boards_are_the_log(all: &Evidence, mut judge: Judge) -> Finding {
     }
     revenue(kept, &folded, &mut judge);
     judge.finish()
+}
+
+/// Boards that agree with what they have read have to read on, too.
+fn read_on(all: &Evidence, log: &[LogRecord], kept: &Boards, judge: &mut Judge) {
+    let next = |partition: i32| {
+        let place = (ORDERS.to_owned(), partition);
+        kept.positions.get(&place).copied().unwrap_or(0)
+    };
+    let late = log.iter().find(|record| {
+        record.topic == ORDERS
+            && record.offset >= next(record.partition)
+            && all.now.since(record.at) > STUCK_AFTER
+    });
+    if let Some(late) = late {
+        let (partition, offset) = (late.partition, late.offset);
+        judge.violation(
+            None,
+            format!("the boards have not read {ORDERS}/{partition}/{offset}"),
+        );
+    }
 }
 
 /// Windows that are long over are forgotten: a day's after two months, a week's after a year, a

@@ -284,6 +284,12 @@ impl Rebuild {
         if !self.shadow.is_ours(&tx).await? {
             return Err(Error::Refused("another rebuild of it has begun".to_owned()));
         }
+        // What the live view gave up since it was compared may be in the shadow: a redrive would apply
+        // it once more.
+        if self.shadow.held_back(&tx).await? > 0 {
+            let why = "keys were parked meanwhile: redrive or drop them first";
+            return Err(Error::Refused(why.to_owned()));
+        }
         self.shadow.switch(&tx).await?;
         let name = self.shadow.view.name;
         let detail = self.detail(differences);

@@ -212,7 +212,12 @@ impl Applier {
         }
         // An error: whoever asked has gone, and nothing is to be switched.
         if let Ok(Ok(Some(fold))) = tokio::time::timeout(STILL_MAX, hold.go_on).await {
-            self.live.write().fold = *fold;
+            let mut state = self.live.write();
+            state.fold = *fold;
+            // The snapshot that there is holds the boards from before: another one is due, or a
+            // restart on a quiet log would bring those back.
+            state.records += 1;
+            drop(state);
             self.live.changed();
         }
     }

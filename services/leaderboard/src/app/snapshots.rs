@@ -98,17 +98,18 @@ impl Snapshots {
             if (records != seen || name_gone) && last.elapsed() >= due {
                 let began = Instant::now();
                 match self.take().await {
-                    Ok(true) => tracing::debug!(
-                        elapsed_ms = millis(began.elapsed()),
-                        "a snapshot was taken"
-                    ),
+                    Ok(true) => {
+                        seen = records;
+                        let elapsed_ms = millis(began.elapsed());
+                        tracing::debug!(elapsed_ms, "a snapshot was taken");
+                    }
                     Ok(false) => self.live.write().name_gone = false,
                     Err(error) => tracing::warn!(
                         error = format!("{error:#}"),
                         "no snapshot was taken; trying again"
                     ),
                 }
-                (last, seen) = (Instant::now(), records);
+                last = Instant::now();
                 rest = self.interval.max(began.elapsed() * REST);
             }
             tokio::select! {

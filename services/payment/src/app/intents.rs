@@ -190,6 +190,8 @@ async fn decide_all(
         decided.insert(*order_id, it);
     }
     let taken = insert(tx, &mut decided, &fresh).await?;
+    // Whose row was there already was judged when it was written: the money may be held by now.
+    fresh.retain(|order_id| !taken.contains(order_id));
     if !taken.is_empty() {
         changed.extend(decide_again(machinery, tx, batch, &mut decided, &taken).await?);
     }
