@@ -149,6 +149,9 @@ impl Worker {
             failpoint::hit("notification.sent-before-record");
         }
         let mut connection = self.parts.pool.get().await?;
+        // The database counts the lease from the transaction's start: so is it counted here, or a mail
+        // could still be sent when another worker already may.
+        let taken_at = Instant::now();
         let tx = connection.transaction().await?;
         self.record(&tx).await?;
         let claimed = if self.more && room > 0 {
@@ -161,18 +164,17 @@ impl Worker {
         for done in self.done.drain(..) {
             signals::turn(done.claimed.told.kind.name(), outcome(&done));
         }
-        self.take(claimed, room);
+        self.take(claimed, room, taken_at);
         Ok(())
     }
 
-    fn take(&mut self, claimed: Vec<Claimed>, room: usize) {
+    fn take(&mut self, claimed: Vec<Claimed>, room: usize, taken_at: Instant) {
         self.more = self.more && claimed.len() >= room;
         if !claimed.is_empty() {
             failpoint::hit("notification.claimed");
         }
         self.rate.take(claimed.len());
-        let now = Instant::now();
-        let taken = claimed.into_iter().map(|claimed| (now, claimed));
+        let taken = claimed.into_iter().map(|claimed| (taken_at, claimed));
         self.queue.extend(taken);
         self.pump();
     }
