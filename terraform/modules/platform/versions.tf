@@ -1,0 +1,16 @@
+# Both providers are taken from the first version that has what is used here. helm 3.x changed its
+# schema (`set = [...]` instead of blocks), so it is excluded until the module moves there as a whole.
+terraform {
+  required_version = ">= 1.3"
+
+  required_providers {
+    helm = {
+      source  = "hashicorp/helm"
+      version = ">= 1.3.2, < 3.0.0"
+    }
+    kubernetes = {
+      source  = "hashicorp/kubernetes"
+      version = ">= 1.13.4, < 3.0.0"
+    }
+  }
+}
