@@ -84,7 +84,7 @@
 - name: wait
   image: {{ include "brewline.toolboxImage" .root }}
   imagePullPolicy: {{ .root.Values.image.pullPolicy }}
-  args: [provision, wait, --service, {{ .name }}]
+  args: [provisioned, {{ .name }}]
   env: {{- include "brewline.connectionEnv" . | nindent 4 }}
   securityContext: {{- include "brewline.containerSecurity" . | nindent 4 }}
   resources:
