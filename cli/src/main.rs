@@ -22,6 +22,10 @@ struct Cli {
         default_value = ".brewline"
     )]
     data: PathBuf,
+    /// The endpoints of a platform that runs elsewhere, such as in a cluster; `${NAME}` in it is filled
+    /// in from the environment, `${file:PATH}` from a file
+    #[arg(long, global = true, value_name = "FILE", env = "BREWLINE_ENDPOINTS")]
+    endpoints: Option<PathBuf>,
     #[command(subcommand)]
     verb: Verb,
 }
@@ -66,6 +70,16 @@ enum Verb {
     Sim(verbs::sim::Arguments),
     /// Set up and run the test suite
     Test(verbs::test::Arguments),
+    /// Load the demo's stores, products and stock once, and place a first order
+    Demo(verbs::demo::Arguments),
+    /// Give PostgreSQL and Kafka what brewline needs: roles, databases, topics, users, rights
+    Provision(verbs::provision::Arguments),
+    /// Wait until the servers have what one service needs
+    #[command(hide = true)]
+    Provisioned(verbs::provisioned::Arguments),
+    /// Do nothing until told to end: the process of a container in which verbs are run
+    #[command(hide = true)]
+    Toolbox(verbs::toolbox::Arguments),
     /// PostgreSQL and Kafka alone, for tests
     #[command(hide = true)]
     Servers(verbs::servers::Arguments),
@@ -113,7 +127,14 @@ fn without_hidden_verbs(mut error: clap::Error) -> clap::Error {
 }
 
 fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
-    let stack = Stack::new(Folder::at(&cli.data)?);
+    let folder = Folder::at(&cli.data)?;
+    let stack = match cli.endpoints {
+        Some(file) => Stack::elsewhere(folder, file),
+        None => Stack::new(folder),
+    };
+    if let Some(name) = cli.verb.needs_processes_here() {
+        stack.must_be_here(name)?;
+    }
     // One thread: a supervisor must start its processes from the thread that lives as long as
     // itself, and no verb here computes.
     tokio::runtime::Builder::new_current_thread()
@@ -121,6 +142,41 @@ fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         .build()
         .context("start the runtime")?
         .block_on(run(cli.verb, &stack))
+}
+
+// === impl Verb ===
+
+impl Verb {
+    /// The name of a verb that starts, stops or reads processes of this machine.
+    const fn needs_processes_here(&self) -> Option<&'static str> {
+        match self {
+            Self::Up(_) => Some("up"),
+            Self::Down(_) => Some("down"),
+            Self::Restart(_) => Some("restart"),
+            Self::Kill(_) => Some("kill"),
+            Self::Scale(_) => Some("scale"),
+            Self::Logs(_) => Some("logs"),
+            Self::Kafka(_) => Some("kafka"),
+            Self::Servers(_) => Some("servers"),
+            Self::Supervise(_) => Some("supervise"),
+            Self::Status(_)
+            | Self::Psql(_)
+            | Self::Order(_)
+            | Self::Saga(_)
+            | Self::Dlq(_)
+            | Self::View(_)
+            | Self::Events(_)
+            | Self::Why(_)
+            | Self::Verify(_)
+            | Self::Bench(_)
+            | Self::Sim(_)
+            | Self::Test(_)
+            | Self::Demo(_)
+            | Self::Provision(_)
+            | Self::Provisioned(_)
+            | Self::Toolbox(_) => None,
+        }
+    }
 }
 
 async fn run(verb: Verb, stack: &Stack) -> anyhow::Result<ExitCode> {
@@ -144,6 +200,10 @@ async fn run(verb: Verb, stack: &Stack) -> anyhow::Result<ExitCode> {
         Verb::Bench(arguments) => verbs::bench::run(arguments, stack).await,
         Verb::Sim(arguments) => verbs::sim::run(&arguments),
         Verb::Test(arguments) => verbs::test::run(arguments, stack).await,
+        Verb::Demo(arguments) => verbs::demo::run(arguments, stack).await,
+        Verb::Provision(arguments) => verbs::provision::run(arguments).await,
+        Verb::Provisioned(arguments) => verbs::provisioned::run(arguments).await,
+        Verb::Toolbox(_) => verbs::toolbox::run().await,
         Verb::Servers(arguments) => verbs::servers::run(arguments, stack).await,
         Verb::Supervise(arguments) => verbs::supervise::run(arguments, stack).await,
     }

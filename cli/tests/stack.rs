@@ -15,6 +15,7 @@ use brewline_cli::stack::Folder;
 use brewline_cli::stack::acl::{Operation, Resource, allows, grants};
 use brewline_cli::stack::backoff::{PAUSE_MAX, PAUSE_MIN, RestartBackoff};
 use brewline_cli::stack::endpoints::{Endpoints, InstanceEndpoints, ServiceEndpoints};
+use brewline_cli::stack::kafka::TopicShape;
 use brewline_cli::stack::options::{Extent, ServiceVariable, StackOptions};
 use brewline_cli::stack::ports::Ports;
 use brewline_cli::stack::prepare;
@@ -384,6 +385,7 @@ fn the_user_for_tests_exists_only_in_tests() {
 
 #[test]
 fn events_are_kept_for_ever_or_compacted_and_dead_letters_two_weeks() {
+    assert_eq!(TopicShape::default().partitions, 4);
     for topic in topics_to_make() {
         let value = |key: &str| {
             topic
@@ -392,7 +394,6 @@ fn events_are_kept_for_ever_or_compacted_and_dead_letters_two_weeks() {
                 .find(|(name, _)| *name == key)
                 .map(|(_, v)| *v)
         };
-        assert_eq!(topic.partitions, 4);
         if topic.name.ends_with(".dead-letter") {
             assert_eq!(value("retention.ms"), Some("1209600000"));
         } else if value("cleanup.policy") == Some("compact") {

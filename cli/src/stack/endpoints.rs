@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
 
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 
 use super::folder::{Folder, write_atomically};
+use super::placeholders;
 use crate::exit::Unknown;
 
 /// The whole file. Readable by its owner only: it holds passwords.
@@ -51,8 +53,10 @@ pub struct ServiceEndpoints {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub control: Option<String>,
     /// The process; 0 while it waits to be started again.
+    #[serde(default)]
     pub pid: u32,
     /// All instances.
+    #[serde(default)]
     pub instances: Vec<InstanceEndpoints>,
 }
 
@@ -83,6 +87,7 @@ pub struct KafkaEndpoint {
     /// `host:port`, comma-separated.
     pub brokers: String,
     /// How to run Kafka's own tools.
+    #[serde(default)]
     pub cli: String,
 }
 
@@ -120,6 +125,7 @@ pub struct Pids {
     #[serde(default)]
     pub kafka: Vec<u32>,
     /// The supervisor.
+    #[serde(default)]
     pub supervisor: u32,
 }
 
@@ -142,6 +148,19 @@ impl Endpoints {
             Err(error) => return Err(error).with_context(|| format!("read {shown}")),
         };
         serde_json::from_str(&text).with_context(|| format!("understand {shown}"))
+    }
+
+    /// Reads a file that was written for a platform elsewhere, and fills in the secrets it refers to.
+    ///
+    /// # Errors
+    /// When the file is not what it should be, or a secret is not there.
+    pub fn read_filled(path: &Path) -> anyhow::Result<Self> {
+        let shown = path.display();
+        let text = fs::read_to_string(path).with_context(|| format!("read {shown}"))?;
+        let mut value =
+            serde_json::from_str(&text).with_context(|| format!("understand {shown}"))?;
+        placeholders::fill(&mut value).with_context(|| format!("fill in {shown}"))?;
+        serde_json::from_value(value).with_context(|| format!("understand {shown}"))
     }
 
     /// Replaces the file of a data folder.

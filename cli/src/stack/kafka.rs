@@ -19,7 +19,7 @@ use super::launch::Launch;
 use super::plan::{Addresses, Blueprint, Probe, Unit};
 use super::ports::Ports;
 use super::secrets::Secrets;
-use super::topics::{TopicToMake, topics_to_make};
+use super::topics::{PARTITIONS, TopicToMake, topics_to_make};
 
 /// How long the broker may take to go by new rights, and how often it is asked.
 const GRANTED_WITHIN: Duration = Duration::from_secs(20);
@@ -105,22 +105,8 @@ impl Broker {
         if marker.is_file() {
             return Ok(());
         }
-        make_topics(login).await?;
-        let admin = admin(login)?;
-        let users = secrets.kafka_users().map(|(user, password)| Password {
-            user: user.to_owned(),
-            password: password.to_owned(),
-        });
-        let users = admin.set_passwords(users.collect()).await;
-        users.context("make Kafka's users")?;
-        let acls = grants.iter().flat_map(Grant::acls).collect();
-        admin.grant(acls).await.context("grant Kafka's rights")?;
-        let operator = KafkaLogin {
-            brokers: login.brokers.clone(),
-            username: Some(OPERATOR.to_owned()),
-            password: Some(secrets.kafka(OPERATOR).to_owned()),
-        };
-        until_granted(&operator).await?;
+        make_topics(login, TopicShape::default()).await?;
+        make_users(login, secrets, &grants).await?;
         write_atomically(&marker, b"", 0o644)
     }
 
@@ -187,14 +173,66 @@ impl Broker {
     }
 }
 
+/// What topics are made like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TopicShape {
+    /// Partitions of each.
+    pub partitions: u16,
+    /// Copies of each partition.
+    pub replication: u16,
+}
+
+impl Default for TopicShape {
+    /// As one machine has use for.
+    fn default() -> Self {
+        Self {
+            partitions: PARTITIONS,
+            replication: 1,
+        }
+    }
+}
+
 /// Makes every topic that is missing, as a user that may.
 ///
 /// # Errors
 /// When the broker does not answer or refuses.
-pub async fn make_topics(login: &KafkaLogin) -> anyhow::Result<()> {
+pub async fn make_topics(login: &KafkaLogin, shape: TopicShape) -> anyhow::Result<()> {
+    let native = |topic| native(topic, shape);
     let topics: Vec<Topic> = topics_to_make().into_iter().map(native).collect();
     let made = admin(login)?.create_topics(&topics).await;
     made.context("make Kafka's topics")
+}
+
+/// Sets the password of every user that has one among the secrets, and what each may do. The topics
+/// must be there. Can be repeated.
+///
+/// # Errors
+/// When the broker does not answer or refuses.
+pub async fn make_users(
+    login: &KafkaLogin,
+    secrets: &Secrets,
+    grants: &[Grant],
+) -> anyhow::Result<()> {
+    let admin = admin(login)?;
+    let users = secrets.kafka_users().map(|(user, password)| Password {
+        user: user.to_owned(),
+        password: password.to_owned(),
+    });
+    let users = admin.set_passwords(users.collect()).await;
+    users.context("make Kafka's users")?;
+    let acls = grants.iter().flat_map(Grant::acls).collect();
+    admin.grant(acls).await.context("grant Kafka's rights")?;
+    match secrets.kafka(OPERATOR) {
+        "" => Ok(()),
+        password => {
+            until_granted(&KafkaLogin {
+                brokers: login.brokers.clone(),
+                username: Some(OPERATOR.to_owned()),
+                password: Some(password.to_owned()),
+            })
+            .await
+        }
+    }
 }
 
 /// Waits until the broker goes by the new rights. It learns them all at once, a moment after its
@@ -226,8 +264,9 @@ fn admin(login: &KafkaLogin) -> anyhow::Result<Admin> {
     Admin::new(&config).context("make a client of Kafka")
 }
 
-fn native(topic: TopicToMake) -> Topic {
-    let plain = Topic::new(topic.name, i32::from(topic.partitions));
+fn native(topic: TopicToMake, shape: TopicShape) -> Topic {
+    let mut plain = Topic::new(topic.name, i32::from(shape.partitions));
+    plain.replication = i32::from(shape.replication);
     let settings = topic.config.into_iter();
     settings.fold(plain, |topic, (key, value)| topic.with(key, value))
 }

@@ -26,24 +26,27 @@ pub mod launch;
 pub mod leftovers;
 pub mod marks;
 pub mod options;
+pub mod placeholders;
 pub mod plan;
 pub mod ports;
 pub mod postgres;
 pub mod prepare;
 pub mod process;
 pub mod readiness;
+pub mod roles;
 pub mod rotation;
 pub mod secrets;
 pub mod services;
 pub mod supervisor;
 pub mod topics;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use tonic::transport::{Channel, Endpoint};
 
-use crate::exit::Unknown;
+use crate::exit::{Unknown, Usage};
 
 pub use endpoints::Endpoints;
 pub use folder::Folder;
@@ -52,6 +55,7 @@ pub use folder::Folder;
 #[derive(Clone, Debug)]
 pub struct Stack {
     folder: Folder,
+    elsewhere: Option<PathBuf>,
 }
 
 // === impl Stack ===
@@ -60,7 +64,41 @@ impl Stack {
     /// The stack of a data folder, running or not.
     #[must_use]
     pub fn new(folder: Folder) -> Self {
-        Self { folder }
+        Self {
+            folder,
+            elsewhere: None,
+        }
+    }
+
+    /// A stack that runs elsewhere, such as in a cluster, as a file of endpoints describes it.
+    #[must_use]
+    pub fn elsewhere(folder: Folder, endpoints: PathBuf) -> Self {
+        Self {
+            folder,
+            elsewhere: Some(endpoints),
+        }
+    }
+
+    /// Fails when the processes are not of this machine, for verbs that start or stop some.
+    ///
+    /// # Errors
+    /// When the stack runs elsewhere.
+    pub fn must_be_here(&self, verb: &str) -> anyhow::Result<()> {
+        match &self.elsewhere {
+            None => Ok(()),
+            Some(file) => Err(Usage(format!(
+                "`{verb}` is for processes of this machine, but BREWLINE_ENDPOINTS={} names a platform \
+                 elsewhere: use that platform's own tool (in Kubernetes kubectl)",
+                file.display()
+            ))
+            .into()),
+        }
+    }
+
+    /// Whether it runs elsewhere.
+    #[must_use]
+    pub fn is_elsewhere(&self) -> bool {
+        self.elsewhere.is_some()
     }
 
     /// Its data folder.
@@ -74,7 +112,10 @@ impl Stack {
     /// # Errors
     /// When no stack runs on the folder.
     pub fn endpoints(&self) -> anyhow::Result<Endpoints> {
-        Endpoints::read(&self.folder)
+        match &self.elsewhere {
+            Some(file) => Endpoints::read_filled(file),
+            None => Endpoints::read(&self.folder),
+        }
     }
 
     /// The gateway's base address, without a slash at its end.

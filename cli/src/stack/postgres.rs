@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
 use rustix::process::Signal;
-use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
 use super::folder::{Folder, write_atomically};
@@ -36,8 +35,8 @@ pub const SUPER_USER: &str = "postgres";
 /// The oldest major version that has the role `pg_read_all_data`.
 const VERSION_MIN: u32 = 14;
 
-/// Sized for two cores and some GiB shared with everything else of the stack. `fsync` and
-/// `synchronous_commit` stay on: what was answered has to be there after a power cut.
+/// Sized for two cores and some GiB shared with everything else of the stack. `synchronous_commit` stays
+/// on, and so does `fsync` where orders are taken ([`Durability`]).
 const SETTINGS: &str = "\
 listen_addresses = '127.0.0.1'
 max_connections = 200
@@ -45,7 +44,6 @@ shared_buffers = 256MB
 effective_cache_size = 4GB
 work_mem = 8MB
 maintenance_work_mem = 128MB
-fsync = on
 synchronous_commit = on
 wal_level = replica
 max_wal_senders = 4
@@ -68,6 +66,16 @@ log_checkpoints = off
 password_encryption = 'scram-sha-256'
 ";
 
+/// What a commit outlives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// A power cut: what was answered has to be there afterwards.
+    PowerCut,
+    /// The end of the server's process. For databases that live as long as one test: no test takes the
+    /// machine's power away, and each of the hundreds of copies of a template would be flushed twice.
+    Crash,
+}
+
 /// The programs of one installed version, and who runs them.
 #[derive(Clone, Debug)]
 pub struct Installation {
@@ -83,6 +91,17 @@ pub struct Server {
     pub address: String,
     /// A URL as super user.
     pub super_url: String,
+}
+
+// === impl Durability ===
+
+impl Durability {
+    const fn setting(self) -> &'static str {
+        match self {
+            Self::PowerCut => "fsync = on\n",
+            Self::Crash => "fsync = off\n",
+        }
+    }
 }
 
 // === impl Installation ===
@@ -126,6 +145,7 @@ impl Installation {
         folder: &Folder,
         port: u16,
         secrets: &Secrets,
+        durability: Durability,
     ) -> anyhow::Result<()> {
         if !folder.postgres().join("PG_VERSION").is_file() {
             self.init(folder, secrets).await?;
@@ -134,6 +154,7 @@ impl Installation {
         fs::create_dir_all(&sockets).context("make the folder for PostgreSQL's socket")?;
         self.give(&sockets)?;
         let mut text = SETTINGS.to_owned();
+        text.push_str(durability.setting());
         text.push_str(&format!("port = {port}\n"));
         text.push_str(&format!(
             "unix_socket_directories = '{}'\n",
@@ -196,7 +217,7 @@ impl Installation {
             .arg(&password_file)
             .args(["--username", SUPER_USER, "--auth=scram-sha-256"])
             .args(["--encoding=UTF8", "--locale=C", "--data-checksums"]);
-        let made = run(command, None).await;
+        let made = run(command).await;
         fs::remove_file(&password_file).ok();
         made.with_context(|| self.reach_hint(folder))?;
         let settings = fresh.join("postgresql.conf");
@@ -284,44 +305,6 @@ impl Server {
             database(service)
         )
     }
-
-    /// Makes roles and databases, and sets who may connect where. Can be repeated.
-    ///
-    /// # Errors
-    /// When the server refuses.
-    pub async fn provision(&self, psql: &Path, secrets: &Secrets) -> anyhow::Result<()> {
-        let mut command = Command::new(psql);
-        command
-            .args([
-                "--no-psqlrc",
-                "--quiet",
-                "--set=ON_ERROR_STOP=1",
-                "--file=-",
-            ])
-            // In the environment, not among the arguments: those are everybody's to read.
-            .env("PGDATABASE", "postgres")
-            .env("PGCONNECT_TIMEOUT", "10");
-        command.arg("--dbname").arg(self.without_password());
-        if let Some(password) = self.password() {
-            command.env("PGPASSWORD", password);
-        }
-        run(command, Some(provisioning(secrets)))
-            .await
-            .context("make PostgreSQL's roles and databases")
-    }
-
-    fn password(&self) -> Option<&str> {
-        let (login, _) = self.super_url.split_once("://")?.1.rsplit_once('@')?;
-        login.split_once(':').map(|(_, password)| password)
-    }
-
-    fn without_password(&self) -> String {
-        let with = self.password().map(|password| format!(":{password}@"));
-        with.map_or_else(
-            || self.super_url.clone(),
-            |with| self.super_url.replace(&with, "@"),
-        )
-    }
 }
 
 /// The name of a service's database, which is its role's name too.
@@ -337,34 +320,6 @@ pub fn roles() -> Vec<String> {
     roles.push(VERIFY_ROLE.to_owned());
     roles.push(SUPER_USER.to_owned());
     roles
-}
-
-fn provisioning(secrets: &Secrets) -> String {
-    let mut sql = role_sql(VERIFY_ROLE, secrets);
-    sql.push_str(&format!(
-        "grant pg_read_all_data to {VERIFY_ROLE};\n\
-         alter role {VERIFY_ROLE} reset default_transaction_read_only;\n"
-    ));
-    for service in DATABASES {
-        let name = database(service);
-        sql.push_str(&role_sql(&name, secrets));
-        sql.push_str(&format!(
-            "select 'create database {name} owner {name}' where not exists \
-             (select from pg_database where datname = '{name}') \\gexec\n\
-             revoke all on database {name} from public;\n\
-             grant connect on database {name} to {VERIFY_ROLE};\n"
-        ));
-    }
-    sql
-}
-
-fn role_sql(role: &str, secrets: &Secrets) -> String {
-    let password = secrets.postgres(role);
-    format!(
-        "select 'create role {role}' where not exists \
-         (select from pg_roles where rolname = '{role}') \\gexec\n\
-         alter role {role} login password '{password}';\n"
-    )
 }
 
 /// PostgreSQL refuses to run as root. Its packages bring a user for it.
@@ -403,27 +358,13 @@ fn socket_setting(folder: &Path, port: u16) -> String {
 }
 
 /// Runs a program to its end; what it complained about becomes the error.
-async fn run(mut command: Command, input: Option<String>) -> anyhow::Result<()> {
-    command
-        .stdin(if input.is_some() {
-            Stdio::piped()
-        } else {
-            Stdio::null()
-        })
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true);
-    let mut child = command.spawn().context("start a program of PostgreSQL")?;
-    if let (Some(text), Some(mut stdin)) = (input, child.stdin.take()) {
-        stdin
-            .write_all(text.as_bytes())
-            .await
-            .context("hand over the commands")?;
-    }
-    let output = child
-        .wait_with_output()
+async fn run(mut command: Command) -> anyhow::Result<()> {
+    let output = command
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output()
         .await
-        .context("wait for a program of PostgreSQL")?;
+        .context("run a program of PostgreSQL")?;
     if output.status.success() {
         return Ok(());
     }

@@ -1,7 +1,7 @@
 //! What has to be there before the first process starts: ports, passwords, folders, jars.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -11,12 +11,13 @@ use tokio::time::{Instant, sleep};
 use super::acl::{ADMIN, BROKER, OPERATOR, SERVICE_USERS, TEST};
 use super::endpoints::{Endpoints, EvidenceEndpoints, KafkaEndpoint, KafkaLogin};
 use super::folder::Folder;
-use super::kafka::{Broker, Compiler, make_topics};
+use super::kafka::{Broker, Compiler, TopicShape, make_topics};
 use super::launch::Launch;
 use super::options::{Extent, StackOptions};
 use super::plan::{Addresses, Blueprint, Plan, Probe, Unit};
 use super::ports::Ports;
-use super::postgres::{self, DATABASES, Installation, Server, VERIFY_ROLE};
+use super::postgres::{self, DATABASES, Durability, Installation, Server, VERIFY_ROLE};
+use super::roles;
 use super::secrets::Secrets;
 use super::services::{SERVICES, Surroundings};
 use crate::terminal;
@@ -38,7 +39,6 @@ pub struct Prepared {
 #[derive(Debug)]
 pub struct Servers {
     server: Server,
-    psql: PathBuf,
     broker: Option<Broker>,
     admin: KafkaLogin,
     secrets: Secrets,
@@ -53,7 +53,7 @@ impl Servers {
     /// # Errors
     /// When PostgreSQL refuses.
     pub async fn provision_postgres(&self) -> anyhow::Result<()> {
-        self.server.provision(&self.psql, &self.secrets).await
+        roles::provision(&self.server.super_url, &self.secrets).await
     }
 
     /// Makes topics, and on an own broker rights.
@@ -68,7 +68,7 @@ impl Servers {
                     .provision(&self.admin, &self.secrets, with_tests)
                     .await
             }
-            None => make_topics(&self.admin).await,
+            None => make_topics(&self.admin, TopicShape::default()).await,
         }
     }
 }
@@ -108,7 +108,6 @@ pub async fn prepare(folder: &Folder, options: &StackOptions) -> anyhow::Result<
     let endpoints = fixed_endpoints(&surroundings, &server, &secrets);
     let servers = Servers {
         server,
-        psql: installation.program("psql"),
         broker,
         admin: login(ADMIN, options, ports, &secrets),
         secrets,
@@ -226,8 +225,12 @@ async fn prepare_postgres(
     if options.external_postgres.is_some() {
         return Ok(());
     }
+    let durability = match options.extent {
+        Extent::Servers => Durability::Crash,
+        Extent::Whole | Extent::Programs(_) => Durability::PowerCut,
+    };
     installation
-        .prepare(folder, ports.postgres(), secrets)
+        .prepare(folder, ports.postgres(), secrets, durability)
         .await
 }
 

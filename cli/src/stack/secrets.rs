@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
 
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
@@ -71,6 +72,36 @@ impl Secrets {
         }
     }
 
+    /// Passwords of others' making, from files `DIR/WHO/postgres-password` and `DIR/WHO/kafka-password`.
+    /// `roles` and `users` say who is meant by which name; what has no file is left out.
+    ///
+    /// # Errors
+    /// When a file is there and cannot be read.
+    pub fn from_files(
+        folder: &Path,
+        roles: &[(&str, String)],
+        users: &[&str],
+    ) -> anyhow::Result<Self> {
+        let mut secrets = Self::default();
+        for (who, role) in roles {
+            if let Some(password) = given(&folder.join(who).join("postgres-password"))? {
+                secrets.postgres.insert(role.clone(), password);
+            }
+        }
+        for user in users {
+            if let Some(password) = given(&folder.join(user).join("kafka-password"))? {
+                secrets.kafka.insert((*user).to_owned(), password);
+            }
+        }
+        Ok(secrets)
+    }
+
+    /// Whether there is none at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.postgres.is_empty() && self.kafka.is_empty()
+    }
+
     /// The password of a role of PostgreSQL.
     #[must_use]
     pub fn postgres(&self, role: &str) -> &str {
@@ -97,6 +128,18 @@ impl Secrets {
     }
 }
 
+/// What a file holds without the end of its line; nothing when there is no such file or nothing in it.
+fn given(path: &Path) -> anyhow::Result<Option<String>> {
+    match fs::read_to_string(path) {
+        Ok(text) => {
+            let text = text.trim_end_matches(['\r', '\n']).to_owned();
+            Ok(Some(text).filter(|text| !text.is_empty()))
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("read {}", path.display())),
+    }
+}
+
 /// 122 random bits in letters and digits, which need no quoting anywhere.
 fn password() -> String {
     Uuid::new_v4().simple().to_string()
@@ -107,4 +150,26 @@ fn cluster_id() -> String {
     let mut id: String = password().chars().take(21).collect();
     id.push('A');
     id
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords_of_others_come_from_files_and_missing_ones_are_left_out() {
+        let folder = std::env::temp_dir().join(format!("brewline-secrets-{}", std::process::id()));
+        fs::create_dir_all(folder.join("order")).unwrap();
+        fs::write(folder.join("order/postgres-password"), "p\n").unwrap();
+        fs::write(folder.join("order/kafka-password"), "k").unwrap();
+        let roles = [
+            ("order", "brewline_order".to_owned()),
+            ("payment", "brewline_payment".to_owned()),
+        ];
+        let secrets = Secrets::from_files(&folder, &roles, &["order", "payment"]).unwrap();
+        assert_eq!(secrets.postgres("brewline_order"), "p");
+        assert_eq!(secrets.postgres("brewline_payment"), "");
+        assert_eq!(secrets.kafka_users().collect::<Vec<_>>(), [("order", "k")]);
+        fs::remove_dir_all(&folder).unwrap();
+    }
 }

@@ -17,8 +17,6 @@ const COMPACTION_LAG_MS_MAX: &str = "86400000";
 pub struct TopicToMake {
     /// Its name.
     pub name: String,
-    /// Its partitions.
-    pub partitions: u16,
     /// What differs from the broker's defaults.
     pub config: Vec<(&'static str, &'static str)>,
 }
@@ -26,11 +24,7 @@ pub struct TopicToMake {
 /// Every topic that has to exist before a service starts.
 #[must_use]
 pub fn topics_to_make() -> Vec<TopicToMake> {
-    let one = |name: String, config| TopicToMake {
-        name,
-        partitions: PARTITIONS,
-        config,
-    };
+    let one = |name: String, config| TopicToMake { name, config };
     EVENT_TOPICS
         .iter()
         .flat_map(|topic| {

@@ -1,6 +1,7 @@
 //! The verbs: one file each, with its `Arguments` and its `run`.
 
 pub mod bench;
+pub mod demo;
 pub mod dlq;
 pub mod down;
 pub mod events;
@@ -10,6 +11,8 @@ pub mod kill;
 pub mod logs;
 mod operator;
 pub mod order;
+pub mod provision;
+pub mod provisioned;
 pub mod psql;
 pub mod restart;
 pub mod saga;
@@ -19,6 +22,7 @@ pub mod sim;
 pub mod status;
 pub mod supervise;
 pub mod test;
+pub mod toolbox;
 pub mod up;
 pub mod verify;
 pub mod view;

@@ -14,8 +14,10 @@ use tokio::time::timeout;
 
 use crate::stack::Stack;
 use crate::stack::control::{self, Wish};
-use crate::stack::supervisor::ProcessReport;
+use crate::stack::supervisor::{ProcessReport, StatusReport};
 use crate::terminal;
+
+mod elsewhere;
 
 /// Services that consume and so have positions.
 const CONSUMING: [&str; 5] = [
@@ -63,14 +65,8 @@ struct Consumer {
 /// When the supervisor does not answer as it should.
 pub async fn run(arguments: Arguments, stack: &Stack) -> anyhow::Result<ExitCode> {
     // Together, so that one that is frozen costs its own patience and no more.
-    let (report, consumers) = tokio::join!(
-        control::ask(stack.folder(), &Wish::Status),
-        consumers(stack)
-    );
-    let Some(report) = report? else {
-        let shown = stack.folder().root().display();
-        return Err(super::Unknown(format!("nothing runs on {shown}")).into());
-    };
+    let (report, consumers) = tokio::join!(report(stack), consumers(stack));
+    let report = report?;
     let code = if report.ready {
         ExitCode::SUCCESS
     } else {
@@ -88,6 +84,18 @@ pub async fn run(arguments: Arguments, stack: &Stack) -> anyhow::Result<ExitCode
         print(&status);
     }
     Ok(code)
+}
+
+async fn report(stack: &Stack) -> anyhow::Result<StatusReport> {
+    if stack.is_elsewhere() {
+        return Ok(elsewhere::report(&stack.endpoints()?).await);
+    }
+    control::ask(stack.folder(), &Wish::Status)
+        .await?
+        .ok_or_else(|| {
+            let shown = stack.folder().root().display();
+            super::Unknown(format!("nothing runs on {shown}")).into()
+        })
 }
 
 /// How far every consumer is. A service that does not answer in time is seen among the processes;

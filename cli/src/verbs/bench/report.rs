@@ -28,7 +28,7 @@ pub(super) struct Report {
     /// The same, by who was behind: each consumer, the mails, the orders themselves. Who is missing was
     /// still behind, or could not be asked, when waiting ended.
     lag_seconds_after_by: BTreeMap<String, f64>,
-    reference: Reference,
+    reference: Option<Reference>,
     unplanned_share: Option<f64>,
 }
 
@@ -102,10 +102,10 @@ impl Report {
             wal_bytes_per_order: wal.map(|(after, before)| signed(after - before) / orders),
             lag_seconds_after: closing.and_then(|found| found.lag.all.map(|all| all.as_secs_f64())),
             lag_seconds_after_by: closing.map(lag_by).unwrap_or_default(),
-            reference: Reference {
-                batched_commits_per_second: run.reference,
+            reference: run.reference.map(|commits| Reference {
+                batched_commits_per_second: commits,
                 rows_per_batch: 64,
-            },
+            }),
         }
     }
 
@@ -179,11 +179,7 @@ impl Report {
         for (who, seconds) in &self.lag_seconds_after_by {
             line(&format!("  {who}"), format!("{seconds:.1} s"));
         }
-        let reference = self.reference.batched_commits_per_second;
-        line(
-            "reference",
-            format!("{reference} commits/s of 64 rows each on this machine, now"),
-        );
+        line("reference", reference(self.reference.as_ref()));
         if let Some(share) = self.unplanned_share.filter(|share| *share > UNPLANNED_MAX) {
             terminal::say(format!("UNPLANNED outcomes: {:.2} %", share * 100.0));
         }
@@ -202,6 +198,14 @@ fn figure(value: Option<f64>, decimals: usize, unit: &str) -> String {
 
 fn latency(latency: Option<&Latency>) -> String {
     latency.map_or_else(|| UNMEASURED.to_owned(), Latency::text)
+}
+
+fn reference(measured: Option<&Reference>) -> String {
+    let text = |reference: &Reference| {
+        let commits = reference.batched_commits_per_second;
+        format!("{commits} commits/s of 64 rows each on this machine, now")
+    };
+    measured.map_or_else(|| UNMEASURED.to_owned(), text)
 }
 
 // === impl Cpu ===
@@ -380,7 +384,7 @@ mod tests {
             ended_at: Timestamp::from_micros(1_000_000),
             before: Sample::default(),
             after: Sample::default(),
-            reference: 1,
+            reference: Some(1),
             open_loop_rate: Some(1),
             planned_rejections: false,
         }
