@@ -72,10 +72,16 @@ impl Arguments {
         }
         let admin = Admin::new(&config).context("make a client of Kafka")?;
         let seen = admin.topics().await.context("list the topics of Kafka")?;
-        let missing = needed(&self.service).into_iter().filter(|name| !seen.contains_key(name));
+        let missing = needed(&self.service)
+            .into_iter()
+            .filter(|name| !seen.contains_key(name));
         let missing: Vec<String> = missing.collect();
         if !missing.is_empty() {
-            bail!("not there, or not for {}: {}", self.service, missing.join(", "));
+            bail!(
+                "not there, or not for {}: {}",
+                self.service,
+                missing.join(", ")
+            );
         }
         Ok(())
     }
