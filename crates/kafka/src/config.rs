@@ -7,7 +7,8 @@ use rdkafka::config::RDKafkaLogLevel;
 const BROKERS: Variable = Variable {
     name: "BREWLINE_KAFKA_BROKERS",
     default: None,
-    help: "Where to find the first broker: host:port, several with commas.",
+    help: "Where to find the first broker: host:port, several with commas; ssl://host:port for TLS, whose \
+           certificate a known authority must have signed (SSL_CERT_FILE names others).",
 };
 
 const USERNAME: Variable = Variable {
@@ -41,6 +42,9 @@ const INSTANCE: Variable = Variable {
 const BACKOFF_MS_MAX: &str = "500";
 /// A request unanswered for this long breaks its connection: the broker may be frozen.
 const SOCKET_TIMEOUT_MS: &str = "10000";
+
+/// What addresses begin with that are spoken to over TLS.
+const OVER_TLS: &str = "ssl://";
 
 /// How to reach a cluster.
 #[derive(Debug, Clone)]
@@ -118,7 +122,8 @@ impl Config {
     pub(crate) fn client(&self) -> ClientConfig {
         let mut client = ClientConfig::new();
         client
-            .set("bootstrap.servers", &self.brokers)
+            .set("bootstrap.servers", self.brokers.replace(OVER_TLS, ""))
+            .set("security.protocol", self.protocol())
             .set("client.id", &self.client_id)
             .set("reconnect.backoff.ms", "50")
             .set("reconnect.backoff.max.ms", BACKOFF_MS_MAX)
@@ -131,12 +136,21 @@ impl Config {
             .set_log_level(RDKafkaLogLevel::Warning);
         if let Some(Login { username, password }) = &self.login {
             client
-                .set("security.protocol", "SASL_PLAINTEXT")
                 .set("sasl.mechanism", "SCRAM-SHA-512")
                 .set("sasl.username", username)
                 .set("sasl.password", password.expose());
         }
         client
+    }
+
+    /// TLS for all brokers or for none: the addresses of the others are learned from the first.
+    fn protocol(&self) -> &'static str {
+        match (self.brokers.starts_with(OVER_TLS), &self.login) {
+            (false, None) => "PLAINTEXT",
+            (false, Some(_)) => "SASL_PLAINTEXT",
+            (true, None) => "SSL",
+            (true, Some(_)) => "SASL_SSL",
+        }
     }
 }
 
@@ -153,6 +167,18 @@ mod tests {
         let config = Config::read(&mut env);
         let faults = env.finish(config).unwrap_err().to_string();
         assert!(faults.contains("BREWLINE_KAFKA_PASSWORD"), "{faults}");
+    }
+
+    #[test]
+    fn the_addresses_say_whether_there_is_tls() {
+        let all = "ssl://a:9096,ssl://b:9096";
+        let client = Config::plain(all).with_login("order", "x").client();
+        assert_eq!(client.get("security.protocol"), Some("SASL_SSL"));
+        assert_eq!(client.get("bootstrap.servers"), Some("a:9096,b:9096"));
+        let client = Config::plain("a:9092").with_login("order", "x").client();
+        assert_eq!(client.get("security.protocol"), Some("SASL_PLAINTEXT"));
+        let client = Config::plain("ssl://a:9094").client();
+        assert_eq!(client.get("security.protocol"), Some("SSL"));
     }
 
     #[test]
