@@ -265,3 +265,32 @@ fn the_code_is_formatted_as_terraform_does() {
     let diff = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{diff}");
 }
+
+/// Modules without a provider are planned and judged by their own tests, anywhere.
+#[test]
+fn modules_with_tests_pass_them() {
+    if Command::new("terraform").arg("version").output().is_err() {
+        return;
+    }
+    for folder in folders("modules") {
+        if folder.join("tests").is_dir() {
+            terraform(&folder, &["init", "-backend=false", "-input=false"]);
+            terraform(&folder, &["test", "-no-color"]);
+        }
+    }
+}
+
+/// Runs terraform, which keeps its own files out of the folder.
+fn terraform(folder: &Path, arguments: &[&str]) {
+    let output = Command::new("terraform")
+        .args(arguments)
+        .current_dir(folder)
+        .env(
+            "TF_DATA_DIR",
+            std::env::temp_dir().join("brewline-terraform"),
+        )
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{}: {said}", folder.display());
+}
