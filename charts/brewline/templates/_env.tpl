@@ -7,6 +7,7 @@
 - {name: BREWLINE_LOG, value: {{ .root.Values.log | quote }}}
 - {name: BREWLINE_ADMIN_LISTEN, value: "0.0.0.0:{{ .topology.ports.admin }}"}
 - {name: BREWLINE_SHUTDOWN_GRACE_MS, value: {{ mul 1000 .root.Values.drain.graceSeconds | quote }}}
+{{- include "brewline.traceEnv" .root }}
 {{- if $service.http }}
 - {name: BREWLINE_HTTP_LISTEN, value: "0.0.0.0:{{ $service.http }}"}
 # There is no identity yet; the network policy says who reaches it.
@@ -23,6 +24,14 @@
 {{- if has "smtp" $service.outside }}
 - {name: BREWLINE_SMTP_URL, value: {{ include "brewline.smtpUrl" .root | quote }}}
 - {name: BREWLINE_WEBHOOK_ALLOW_PRIVATE, value: {{ include "brewline.webhooksPrivate" .root | quote }}}
+{{- end }}
+{{- end -}}
+
+{{- define "brewline.traceEnv" -}}
+{{- $own := printf "http://%s-collector:4318" (include "brewline.fullname" .) -}}
+{{- with .Values.traces.endpoint | default (.Values.observability.enabled | ternary $own "") }}
+- {name: BREWLINE_OTLP_ENDPOINT, value: {{ . | quote }}}
+- {name: BREWLINE_TRACE_RATIO, value: {{ $.Values.traces.ratio | quote }}}
 {{- end }}
 {{- end -}}
 

@@ -37,16 +37,23 @@ runAsNonRoot: true
 capabilities: {drop: [ALL]}
 {{- end -}}
 
-{{/* Labels and annotations of a pod. Takes (dict "root" $ "component" "order"). */}}
+{{/* Labels and annotations of a pod, without the chart's version: a new chart alone restarts nobody.
+     Takes (dict "root" $ "component" "order" "notes" (dict …)); pods are made anew when their notes change. */}}
 {{- define "brewline.podMetadata" -}}
 labels:
-  {{- include "brewline.labels" . | nindent 2 }}
+  {{- include "brewline.selectorLabels" . | nindent 2 }}
+  app.kubernetes.io/part-of: brewline
   {{- with .root.Values.pods.labels }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
-{{- with .root.Values.pods.annotations }}
+{{- with merge dict (.notes | default dict) .root.Values.pods.annotations }}
 annotations: {{- toYaml . | nindent 2 }}
 {{- end }}
+{{- end -}}
+
+{{/* A password that was replaced is read by new pods. */}}
+{{- define "brewline.secretsNote" -}}
+brewline.dev/secrets-generation: {{ .Values.secrets.generation | quote }}
 {{- end -}}
 
 {{/* Replicas on different nodes and zones. Takes (dict "root" $ "component" "order"). */}}
