@@ -21,6 +21,11 @@ if [ ! -f "$data/meta.properties" ]; then
     user=${variable#BREWLINE_KAFKA_PASSWORD_}
     users+=(--add-scram "SCRAM-SHA-512=[name=${user,,},password=${!variable}]")
   done
-  KAFKA_HEAP_OPTS=-Xmx256m /opt/kafka/bin/kafka-storage.sh format -t "$BREWLINE_KAFKA_CLUSTER_ID" -c "$settings" "${users[@]}"
+  # It tells the salted passwords: its words are for the case that it fails.
+  if ! said=$(KAFKA_HEAP_OPTS=-Xmx256m /opt/kafka/bin/kafka-storage.sh format \
+    -t "$BREWLINE_KAFKA_CLUSTER_ID" -c "$settings" "${users[@]}" 2>&1); then
+    printf '%s\n' "$said" | grep -v UserScramCredentialRecord >&2
+    exit 1
+  fi
 fi
 exec /opt/kafka/bin/kafka-server-start.sh "$settings"
