@@ -1,0 +1,57 @@
+//! Pods die without a word while customers order. Requests may fail meanwhile; what was accepted is
+//! done, once.
+
+use std::time::{Duration, Instant};
+
+use crate::load::{Load, seconds_since};
+use crate::release::{Release, SERVICES};
+
+/// The load outlasts the fault by far: it must be seen to heal.
+const SECONDS: u64 = 60;
+/// Between one kill and the next.
+const PAUSE: Duration = Duration::from_secs(4);
+
+/// Each service once.
+pub(crate) fn kill_services(release: &Release) -> anyhow::Result<String> {
+    let load = Load::begin(release, SECONDS)?;
+    for service in SERVICES {
+        kill(release, service)?;
+        // Not a wait for anything: the faults shall not be one.
+        std::thread::sleep(PAUSE);
+    }
+    let begun = Instant::now();
+    release.wait_ready()?;
+    let ready = seconds_since(begun);
+    let seen = load.end()?.nothing_lost()?;
+    Ok(format!("ready {ready} after the last; {seen}"))
+}
+
+/// The one database server of all services.
+pub(crate) fn kill_postgres(release: &Release) -> anyhow::Result<String> {
+    kill_server(release, "postgres")
+}
+
+/// The one broker.
+pub(crate) fn kill_kafka(release: &Release) -> anyhow::Result<String> {
+    kill_server(release, "kafka")
+}
+
+fn kill_server(release: &Release, server: &str) -> anyhow::Result<String> {
+    let load = Load::begin(release, SECONDS)?;
+    kill(release, server)?;
+    let begun = Instant::now();
+    release.wait_ready()?;
+    let ready = seconds_since(begun);
+    let seen = load.end()?.nothing_lost()?;
+    Ok(format!("ready after {ready}; {seen}"))
+}
+
+fn kill(release: &Release, component: &str) -> anyhow::Result<()> {
+    let selector = format!(
+        "app.kubernetes.io/instance={},app.kubernetes.io/component={component}",
+        release.name
+    );
+    let now = ["--grace-period=0", "--force", "--wait=false"];
+    let delete = ["delete", "pods", "--selector", selector.as_str()];
+    release.kubectl(&[&delete[..], &now].concat()).map(drop)
+}
