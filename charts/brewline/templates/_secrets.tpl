@@ -5,7 +5,8 @@
 {{- $name := printf "%s-%s" (include "brewline.fullname" .root) .component -}}
 {{- $old := lookup "v1" "Secret" .root.Release.Namespace $name | default dict -}}
 {{- $oldData := $old.data | default dict -}}
-{{- $oldGeneration := dig "metadata" "annotations" "brewline.dev/generation" "" $old -}}
+{{- $oldAnnotations := ($old.metadata | default dict).annotations | default dict -}}
+{{- $oldGeneration := get $oldAnnotations "brewline.dev/generation" -}}
 ---
 apiVersion: v1
 kind: Secret
