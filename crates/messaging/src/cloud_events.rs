@@ -17,6 +17,13 @@ pub const RELAY_SLOT: &str = "brewline_relay_slot";
 /// another URN, as `CloudEvents` asks for.
 pub const SCHEMA_URN: &str = "urn:brewline:schema:";
 
+/// The event's id.
+pub(crate) const ID: &str = "ce_id";
+/// The event's type.
+pub(crate) const TYPE: &str = "ce_type";
+/// The position in a trace that led to the record.
+pub(crate) const TRACEPARENT: &str = "traceparent";
+
 const SPEC_VERSION: &str = "1.0";
 const CONTENT_TYPE: &str = "application/protobuf";
 

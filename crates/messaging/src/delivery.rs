@@ -94,6 +94,15 @@ impl Failure {
         }
     }
 
+    /// What kind of failure it is, in one word that holds nothing of the record.
+    #[must_use]
+    pub const fn class(&self) -> &'static str {
+        match self {
+            Self::Database(_) => "database",
+            Self::Poison { .. } => "poison",
+        }
+    }
+
     /// Whether waiting helps: then the batch is tried again as it is, and nothing is counted.
     #[must_use]
     pub fn is_passing(&self) -> bool {

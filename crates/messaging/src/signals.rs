@@ -5,8 +5,10 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use brewline_kafka::TopicPartition;
+use brewline_kernel::system::SystemClock;
+use brewline_kernel::{Clock as _, Timestamp};
 use brewline_telemetry::metrics::{
-    Counter, Family, FloatGauge, Gauge, Histogram, histogram_items, register,
+    Counter, Family, FloatGauge, Gauge, Histogram, histogram_items, histogram_seconds, register,
 };
 
 /// Labels, by name.
@@ -15,11 +17,19 @@ type Labels<const N: usize> = [(&'static str, String); N];
 type SlotGauge = Family<Labels<1>, Gauge<f64, AtomicU64>>;
 type ConsumerCounter = Family<Labels<1>, Counter>;
 
-pub(crate) static RELAY_PUBLISHED: LazyLock<Counter> = LazyLock::new(|| {
+static RELAY_PUBLISHED: LazyLock<Counter> = LazyLock::new(|| {
     register(
         "brewline_relay_published_events",
         "Events acknowledged by Kafka.",
         Counter::default(),
+    )
+});
+
+static RELAY_LAG: LazyLock<Histogram> = LazyLock::new(|| {
+    register(
+        "brewline_relay_lag_seconds",
+        "Time from an event's occurrence to Kafka's acknowledgement of it",
+        histogram_seconds(),
     )
 });
 
@@ -61,6 +71,31 @@ static BATCH: LazyLock<Family<Labels<1>, Histogram>> = LazyLock::new(|| {
         "brewline_consumer_batch_records",
         "Records applied in one transaction.",
         Family::new_with_constructor(make),
+    )
+});
+
+static BATCH_SECONDS: LazyLock<Family<Labels<1>, Histogram>> = LazyLock::new(|| {
+    let make: fn() -> Histogram = histogram_seconds;
+    register(
+        "brewline_consumer_batch_seconds",
+        "Time to apply a batch of records, its commit included",
+        Family::new_with_constructor(make),
+    )
+});
+
+static DEAD_LETTERS_OPEN: LazyLock<Family<Labels<1>, Gauge>> = LazyLock::new(|| {
+    register(
+        "brewline_dead_letters_open",
+        "Dead letters nobody has redriven or dropped yet",
+        Family::default(),
+    )
+});
+
+static PARKED_KEYS: LazyLock<Family<Labels<1>, Gauge>> = LazyLock::new(|| {
+    register(
+        "brewline_parked_keys",
+        "Subjects that may not move on: behind a dead letter, or waiting for a missing version",
+        Family::default(),
     )
 });
 
@@ -128,6 +163,13 @@ static LAG: LazyLock<Family<Labels<3>, Gauge>> = LazyLock::new(|| {
     )
 });
 
+/// Kafka has an event that occurred then.
+pub(crate) fn acknowledged(occurred_at: Timestamp) {
+    RELAY_PUBLISHED.inc();
+    let lag = SystemClock.now().since(occurred_at);
+    RELAY_LAG.observe(lag.as_secs_f64());
+}
+
 pub(crate) fn outbox(slot: i16, oldest: Duration, unacked_rows: usize) {
     let labels = [("slot", slot.to_string())];
     OUTBOX_OLDEST
@@ -144,11 +186,19 @@ pub(crate) struct ConsumerSignals(pub(crate) &'static str);
 // === impl ConsumerSignals ===
 
 impl ConsumerSignals {
-    pub(crate) fn batch(self, records: usize) {
-        let records = u32::try_from(records).unwrap_or(u32::MAX);
-        BATCH
-            .get_or_create(&self.labels())
-            .observe(f64::from(records));
+    pub(crate) fn batch(self, records: usize, took: Duration) {
+        let (labels, records) = (self.labels(), u32::try_from(records).unwrap_or(u32::MAX));
+        BATCH.get_or_create(&labels).observe(f64::from(records));
+        BATCH_SECONDS
+            .get_or_create(&labels)
+            .observe(took.as_secs_f64());
+    }
+
+    /// What stands in the tables now.
+    pub(crate) fn standing(self, dead_letters: i64, parked_keys: i64) {
+        let labels = self.labels();
+        DEAD_LETTERS_OPEN.get_or_create(&labels).set(dead_letters);
+        PARKED_KEYS.get_or_create(&labels).set(parked_keys);
     }
 
     pub(crate) fn duplicates(self, records: usize) {

@@ -28,7 +28,7 @@ pub use instant::Instant;
 pub use listener::{Listener, Wake};
 pub use migrate::{Migration, migrate};
 pub use pace::Pace;
-pub use pool::{Connection, Pool};
+pub use pool::{Connection, Pool, Usage};
 pub use tokio_postgres::Row;
 pub use tokio_postgres::types::{FromSql, Json, ToSql};
 pub use transaction::Transaction;

@@ -21,6 +21,20 @@ pub struct Pool {
     acquire_timeout: Duration,
     answer_timeout: Duration,
     batch_interval: Duration,
+    name: Arc<str>,
+}
+
+/// How a pool is used at this moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Usage {
+    /// Open connections that nobody has.
+    pub idle: usize,
+    /// Lent connections.
+    pub used: usize,
+    /// Connections there may be.
+    pub max: usize,
+    /// Who waits for one.
+    pub waiting: usize,
 }
 
 /// One connection, lent by the pool; it goes back when dropped, unless it turned out broken.
@@ -49,6 +63,25 @@ impl Pool {
             acquire_timeout: config.acquire_timeout,
             answer_timeout: config.answer_timeout,
             batch_interval: config.batch_interval,
+            name: config.session.get_dbname().unwrap_or_default().into(),
+        }
+    }
+
+    /// The database's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// How it is used at this moment.
+    #[must_use]
+    pub fn usage(&self) -> Usage {
+        let status = self.inner.status();
+        Usage {
+            idle: status.available,
+            used: status.size.saturating_sub(status.available),
+            max: status.max_size,
+            waiting: status.waiting,
         }
     }
 

@@ -46,6 +46,7 @@ fn router(admin: Admin) -> Router {
         .route("/livez", get(live))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
+        .route("/log-level", put(set_log))
         .route("/log", put(set_log))
         .merge(failpoints())
         .with_state(admin)
@@ -89,7 +90,10 @@ async fn metrics() -> Response {
 
 async fn set_log(State(admin): State<Admin>, filter: String) -> Response {
     match admin.log.set_filter(filter.trim()) {
-        Ok(()) => StatusCode::NO_CONTENT.into_response(),
+        Ok(()) => {
+            tracing::info!(filter = filter.trim(), "the log's filter was changed");
+            StatusCode::NO_CONTENT.into_response()
+        }
         Err(error) => (StatusCode::BAD_REQUEST, error.to_string()).into_response(),
     }
 }

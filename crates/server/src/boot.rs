@@ -61,6 +61,7 @@ struct Settings {
     grace: Duration,
     drain_delay: Duration,
     worker_threads: usize,
+    traces: telemetry::trace::Settings,
 }
 
 /// Runs a service: settings, log, admin port, signals, the service itself, drain.
@@ -99,6 +100,7 @@ impl Settings {
         let grace = env.millis(&SHUTDOWN_GRACE_MS);
         let drain_delay = env.millis(&DRAIN_DELAY_MS);
         let worker_threads = env.read(&WORKER_THREADS);
+        let traces = telemetry::trace::Settings::read(env);
         Some(Self {
             instance: instance?,
             log: log?,
@@ -106,6 +108,7 @@ impl Settings {
             grace: grace?,
             drain_delay: drain_delay?,
             worker_threads: worker_threads?,
+            traces: traces?,
         })
     }
 }
@@ -122,12 +125,30 @@ fn start<C>(
         given => given.to_owned(),
     };
     let log = telemetry::init(service, &instance, &settings.log)?;
-    let code = runtime.block_on(serve(service, instance, settings, log, async |context| {
+    let traces = telemetry::trace::start(settings.traces.clone(), service, &instance);
+    let served = serve(service, instance, settings, log, async |context| {
         run(config, context).await
-    }));
+    });
+    let code = runtime.block_on(beside(traces, served));
     // Blocking threads (a broker's client in the middle of a call) must not hold up the end.
     runtime.shutdown_timeout(Duration::from_secs(1));
     code
+}
+
+/// Runs `served` to its end while spans are sent; then the last ones are.
+async fn beside<T>(
+    exporter: Option<telemetry::trace::Exporter>,
+    served: impl Future<Output = T>,
+) -> T {
+    let Some(mut exporter) = exporter else {
+        return served.await;
+    };
+    let served = tokio::select! {
+        served = served => served,
+        never = exporter.run() => match never {},
+    };
+    exporter.finish().await;
+    served
 }
 
 fn runtime(worker_threads: usize) -> std::io::Result<tokio::runtime::Runtime> {

@@ -1,9 +1,11 @@
-//! Calling gRPC: one channel per service, balanced over its replicas.
+//! Calling gRPC: one channel per service, balanced over its replicas; each call is measured, and a span
+//! of its request's trace.
 
 use std::time::Duration;
 
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::{self, Endpoint};
 
+pub use crate::calls::Channel;
 use crate::resolver::{self, Source};
 use crate::{Context, resolver::InvalidUrl};
 
@@ -27,12 +29,12 @@ const CHANGES_MAX: usize = 64;
 /// When the URL is neither.
 pub fn channel(url: &str, context: &Context) -> Result<Channel, InvalidUrl> {
     let source: Source = url.parse()?;
-    let (channel, changes) = Channel::balance_channel(CHANGES_MAX);
+    let (channel, changes) = transport::Channel::balance_channel(CHANGES_MAX);
     context.spawn(
         "resolver",
         resolver::follow(source, changes, context.shutdown()),
     );
-    Ok(channel)
+    Ok(channel.into())
 }
 
 pub(crate) fn endpoint(address: &str) -> Option<Endpoint> {

@@ -1,11 +1,18 @@
 //! A service's own database at start-up: the schema, and whether it takes writes.
 
+use std::fmt;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use brewline_postgres::{self as postgres, Migration, Pool, migrate};
+use brewline_telemetry as telemetry;
+use brewline_telemetry::metrics::{Scraped, Tell};
 
 use crate::Context;
+
+/// The pool, as a scrape sees it.
+#[derive(Debug)]
+struct Connections(Pool);
 
 /// How often the database is asked whether it takes writes, and how long to wait for one that is away.
 const CHECK: Duration = Duration::from_secs(1);
@@ -35,6 +42,7 @@ pub async fn open(
     pool.close();
     migrated.open();
     let pool = Pool::new(config);
+    telemetry::metrics::at_scrape(Connections(pool.clone()));
     watch(context, pool.clone());
     Ok(pool)
 }
@@ -54,4 +62,33 @@ fn watch(context: &Context, pool: Pool) {
         }
         Ok(())
     });
+}
+
+// === impl Connections ===
+
+impl Scraped for Connections {
+    fn tell(&self, tell: &mut Tell<'_>) -> fmt::Result {
+        let usage = self.0.usage();
+        let count = |count: usize| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
+        let pool = ("db_client_connection_pool_name", self.0.name());
+        let state = |state| [pool, ("db_client_connection_state", state)];
+        tell.gauge(
+            "db_client_connection_count",
+            "Connections of a pool, by state",
+            &[
+                (state("idle"), count(usage.idle)),
+                (state("used"), count(usage.used)),
+            ],
+        )?;
+        tell.gauge(
+            "db_client_connection_max",
+            "Connections a pool may have",
+            &[([pool], count(usage.max))],
+        )?;
+        tell.gauge(
+            "db_client_connection_pending_requests",
+            "Those who wait for a connection of a pool",
+            &[([pool], count(usage.waiting))],
+        )
+    }
 }

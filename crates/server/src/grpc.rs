@@ -1,4 +1,4 @@
-//! Serving gRPC: health, reflection, limits and drain, the same in every service.
+//! Serving gRPC: health, reflection, limits, measurement and drain, the same in every service.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -11,6 +11,7 @@ use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
 
 use crate::Context;
+use crate::calls::ServedLayer;
 
 /// How long one connection lives at most: clients re-resolve and so find new replicas.
 const CONNECTION_AGE_MAX: Duration = Duration::from_secs(300);
@@ -44,6 +45,7 @@ pub async fn serve(context: &Context, listen: SocketAddr, routes: Routes) -> any
         .http2_keepalive_interval(Some(KEEPALIVE.0))
         .http2_keepalive_timeout(Some(KEEPALIVE.1))
         .max_concurrent_streams(STREAMS_PER_CONNECTION_MAX)
+        .layer(ServedLayer)
         .add_routes(routes)
         .add_service(health)
         .add_service(reflection);

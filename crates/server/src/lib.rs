@@ -6,6 +6,7 @@
 
 mod admin;
 mod boot;
+mod calls;
 pub mod client;
 mod context;
 #[cfg(feature = "events")]

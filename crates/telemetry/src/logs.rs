@@ -1,13 +1,27 @@
 use std::io;
+use std::sync::LazyLock;
 
-use tracing::Subscriber;
+use tracing::Level;
 use tracing_subscriber::filter::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt as _;
-use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{Layer, fmt, reload};
+use tracing_subscriber::{Layer as _, fmt, reload};
+
+use crate::metrics::{self, Counter, Family};
+
+mod line;
+
+use self::line::Lines;
 
 type SetFilter = Box<dyn Fn(EnvFilter) -> Result<(), reload::Error> + Send + Sync>;
+
+static LINES: LazyLock<Family<[(&'static str, &'static str); 1], Counter>> = LazyLock::new(|| {
+    metrics::register(
+        "brewline_log_lines",
+        "Log lines that were written, by level",
+        Family::default(),
+    )
+});
 
 /// Holds the log; through it the level changes at run time.
 pub struct Guard {
@@ -16,31 +30,40 @@ pub struct Guard {
 
 /// Why a filter cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[error("`{0}` is not a log filter such as `info` or `info,brewline_messaging=debug`")]
-pub struct InvalidFilter(String);
+#[error("not a log filter such as `info` or `info,brewline_messaging=debug`")]
+pub struct InvalidFilter;
 
 /// Starts the log of this process: JSON lines on standard output.
 ///
 /// # Errors
 /// When the filter cannot be read.
-pub fn init(service: &str, instance: &str, filter: &str) -> Result<Guard, InvalidFilter> {
+pub fn init(service: &'static str, instance: &str, filter: &str) -> Result<Guard, InvalidFilter> {
     let (filter, handle) = reload::Layer::new(parse(filter)?);
+    let lines = fmt::layer()
+        .event_format(Lines::new(service, instance))
+        .with_writer(io::stdout);
     // A second subscriber in one process (tests) changes nothing: the first one stays.
     let started = tracing_subscriber::registry()
-        .with(filter)
-        .with(json())
+        .with(lines.with_filter(filter))
         .try_init();
     if started.is_ok() {
-        tracing::info!(
-            service,
-            instance,
-            version = env!("CARGO_PKG_VERSION"),
-            "log started"
-        );
+        crate::process::tell(service, instance);
+        tracing::info!(version = env!("CARGO_PKG_VERSION"), "log started");
     }
     Ok(Guard {
         set_filter: Box::new(move |filter| handle.reload(filter)),
     })
+}
+
+fn count(level: Level) {
+    let level = match level {
+        Level::ERROR => "error",
+        Level::WARN => "warn",
+        Level::INFO => "info",
+        Level::DEBUG => "debug",
+        Level::TRACE => "trace",
+    };
+    LINES.get_or_create(&[("level", level)]).inc();
 }
 
 // === impl Guard ===
@@ -51,7 +74,7 @@ impl Guard {
     /// # Errors
     /// When the filter cannot be read; the old one stays.
     pub fn set_filter(&self, filter: &str) -> Result<(), InvalidFilter> {
-        (self.set_filter)(parse(filter)?).map_err(|_| InvalidFilter(filter.to_owned()))
+        (self.set_filter)(parse(filter)?).map_err(|_| InvalidFilter)
     }
 }
 
@@ -61,18 +84,31 @@ impl std::fmt::Debug for Guard {
     }
 }
 
+/// The longest filter that is taken: a line for each of our crates fits.
+const FILTER_BYTES_MAX: usize = 1_024;
+
 fn parse(filter: &str) -> Result<EnvFilter, InvalidFilter> {
-    EnvFilter::try_new(filter).map_err(|_| InvalidFilter(filter.to_owned()))
+    // A lone word that is no level would be taken for the name of a module, and silence the rest.
+    let lone = !filter.contains(['=', ',']);
+    let level = filter.parse::<tracing_subscriber::filter::LevelFilter>();
+    if filter.is_empty() || filter.len() > FILTER_BYTES_MAX || (lone && level.is_err()) {
+        return Err(InvalidFilter);
+    }
+    EnvFilter::try_new(filter).map_err(|_| InvalidFilter)
 }
 
-fn json<S>() -> impl Layer<S>
-where
-    S: Subscriber + for<'a> LookupSpan<'a>,
-{
-    fmt::layer()
-        .json()
-        .flatten_event(true)
-        .with_current_span(true)
-        .with_span_list(false)
-        .with_writer(io::stdout)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn filters_are_levels_or_levels_by_module() {
+        for filter in ["info", "WARN", "off", "info,brewline_messaging=debug"] {
+            assert!(parse(filter).is_ok(), "{filter} was refused");
+        }
+        let long = "x".repeat(FILTER_BYTES_MAX + 1);
+        for wrong in ["", "loud", "brewline=loud", "=", &long] {
+            assert!(parse(wrong).is_err(), "{wrong} was taken");
+        }
+    }
 }

@@ -13,8 +13,14 @@
 //! assert!(metrics::encode().contains("brewline_orders_placed_total 1"));
 //! ```
 
+use std::fmt;
 use std::sync::{LazyLock, Mutex, PoisonError};
 
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::{Metric, Registry};
 
 pub use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
@@ -45,6 +51,29 @@ pub fn register<M: Metric + Clone>(name: &str, help: &str, metric: M) -> M {
     metric
 }
 
+/// What is looked up when somebody scrapes, instead of being counted: it must be cheap, and must not
+/// wait for anything.
+pub trait Scraped: fmt::Debug + Send + Sync + 'static {
+    /// Tells each metric once.
+    ///
+    /// # Errors
+    /// When `tell` cannot be written to.
+    fn tell(&self, tell: &mut Tell<'_>) -> fmt::Result;
+}
+
+/// Where scraped values are told.
+#[derive(Debug)]
+pub struct Tell<'a>(DescriptorEncoder<'a>);
+
+#[derive(Debug)]
+struct AtScrape<S>(S);
+
+/// Has `scraped` asked at each scrape.
+pub fn at_scrape(scraped: impl Scraped) {
+    let mut registry = REGISTRY.lock().unwrap_or_else(PoisonError::into_inner);
+    registry.register_collector(Box::new(AtScrape(scraped)));
+}
+
 /// A histogram of durations in seconds.
 #[must_use]
 pub fn histogram_seconds() -> Histogram {
@@ -67,4 +96,60 @@ pub fn encode() -> String {
         tracing::error!("metrics could not be written as text");
     }
     text
+}
+
+// === impl Tell ===
+
+impl Tell<'_> {
+    /// A gauge with a value for each set of labels.
+    ///
+    /// # Errors
+    /// When the text cannot be written.
+    pub fn gauge<const N: usize>(
+        &mut self,
+        name: &str,
+        help: &str,
+        values: &[([(&'static str, &str); N], f64)],
+    ) -> fmt::Result {
+        let mut metric = self
+            .0
+            .encode_descriptor(name, help, None, MetricType::Gauge)?;
+        for (labels, value) in values {
+            ConstGauge::new(*value).encode(metric.encode_family(labels)?)?;
+        }
+        Ok(())
+    }
+
+    /// A counter without labels; its name is given without `_total`.
+    ///
+    /// # Errors
+    /// When the text cannot be written.
+    pub fn counter(&mut self, name: &str, help: &str, value: f64) -> fmt::Result {
+        let metric = self
+            .0
+            .encode_descriptor(name, help, None, MetricType::Counter)?;
+        ConstCounter::new(value).encode(metric)
+    }
+
+    /// Labels that never change; the name is given without `_info`.
+    ///
+    /// # Errors
+    /// When the text cannot be written.
+    pub fn info<const N: usize>(
+        &mut self,
+        name: &str,
+        help: &str,
+        labels: &[(&'static str, &str); N],
+    ) -> fmt::Result {
+        let mut metric = self
+            .0
+            .encode_descriptor(name, help, None, MetricType::Info)?;
+        metric.encode_info(labels)
+    }
+}
+
+impl<S: Scraped> Collector for AtScrape<S> {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        self.0.tell(&mut Tell(encoder))
+    }
 }

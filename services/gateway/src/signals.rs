@@ -3,37 +3,29 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use axum::http::StatusCode;
 use brewline_telemetry::metrics::{
     self, Counter, Family, Gauge, Histogram, MetricConstructor, histogram_seconds,
 };
 
-/// The route (never the path: it holds ids), the method and the class of the status.
+/// The route (never the path: it holds ids), the method and the status.
 type Request = [(&'static str, &'static str); 3];
-type Route = [(&'static str, &'static str); 2];
 
 /// Makes the histogram of a route that is seen for the first time.
 #[derive(Clone, Debug)]
 struct Seconds;
 
-static REQUESTS: LazyLock<Family<Request, Counter>> = LazyLock::new(|| {
+static DURATION: LazyLock<Family<Request, Histogram, Seconds>> = LazyLock::new(|| {
     metrics::register(
-        "brewline_gateway_requests",
-        "Requests answered, by route, method and class of status.",
-        Family::default(),
-    )
-});
-
-static DURATION: LazyLock<Family<Route, Histogram, Seconds>> = LazyLock::new(|| {
-    metrics::register(
-        "brewline_gateway_request_duration_seconds",
-        "Time to answer, by route and method; what a caller asked to wait included.",
+        "http_server_request_duration_seconds",
+        "Time to answer a request, what its caller asked to wait included.",
         Family::new_with_constructor(Seconds),
     )
 });
 
 static IN_FLIGHT: LazyLock<Gauge> = LazyLock::new(|| {
     metrics::register(
-        "brewline_gateway_in_flight_requests",
+        "http_server_active_requests",
         "Requests being answered now.",
         Gauge::default(),
     )
@@ -107,16 +99,52 @@ pub(crate) fn shed() {
 }
 
 /// A request was answered.
-pub(crate) fn answered(route: &'static str, method: &'static str, status: u16, took: Duration) {
-    let class = match status {
-        0..=199 => "1xx",
-        200..=299 => "2xx",
-        300..=399 => "3xx",
-        400..=499 => "4xx",
-        500.. => "5xx",
-    };
-    let request = [("route", route), ("method", method), ("status", class)];
-    REQUESTS.get_or_create(&request).inc();
-    let route = [("route", route), ("method", method)];
-    DURATION.get_or_create(&route).observe(took.as_secs_f64());
+pub(crate) fn answered(
+    route: &'static str,
+    method: &'static str,
+    status: StatusCode,
+    took: Duration,
+) {
+    let request = [
+        ("http_route", route),
+        ("http_request_method", method),
+        ("http_response_status_code", status_name(status.as_u16())),
+    ];
+    DURATION.get_or_create(&request).observe(took.as_secs_f64());
+}
+
+/// A status as a label. Those that the edge does not give are told by their class.
+const fn status_name(status: u16) -> &'static str {
+    match status {
+        200 => "200",
+        201 => "201",
+        202 => "202",
+        204 => "204",
+        304 => "304",
+        400 => "400",
+        401 => "401",
+        403 => "403",
+        404 => "404",
+        405 => "405",
+        408 => "408",
+        409 => "409",
+        410 => "410",
+        412 => "412",
+        413 => "413",
+        415 => "415",
+        422 => "422",
+        428 => "428",
+        429 => "429",
+        500 => "500",
+        502 => "502",
+        503 => "503",
+        504 => "504",
+        other => match other / 100 {
+            0 | 1 => "1xx",
+            2 => "2xx",
+            3 => "3xx",
+            4 => "4xx",
+            _ => "5xx",
+        },
+    }
 }

@@ -1,8 +1,9 @@
 //! What this service tells the outside about itself: its metrics, by name.
 
 use std::sync::LazyLock;
+use std::time::Duration;
 
-use brewline_telemetry::metrics::{self, Counter, Family, Gauge};
+use brewline_telemetry::metrics::{self, Counter, Family, FloatGauge, Gauge};
 
 static TURNS: LazyLock<Family<[(&'static str, &'static str); 2], Counter>> = LazyLock::new(|| {
     metrics::register(
@@ -28,11 +29,11 @@ static PENDING: LazyLock<Gauge> = LazyLock::new(|| {
     )
 });
 
-static OLDEST: LazyLock<Gauge> = LazyLock::new(|| {
+static OLDEST: LazyLock<FloatGauge> = LazyLock::new(|| {
     metrics::register(
-        "brewline_notification_oldest_pending_milliseconds",
+        "brewline_notification_oldest_pending_seconds",
         "Age of the oldest delivery that is to be sent",
-        Gauge::default(),
+        FloatGauge::default(),
     )
 });
 
@@ -50,5 +51,6 @@ pub(crate) fn call(outcome: &'static str) {
 /// So many deliveries are pending; the oldest is of this age.
 pub(crate) fn pending(count: i64, oldest_ms: i64) {
     PENDING.set(count);
-    OLDEST.set(oldest_ms);
+    let oldest = Duration::from_millis(u64::try_from(oldest_ms).unwrap_or_default());
+    OLDEST.set(oldest.as_secs_f64());
 }

@@ -2,6 +2,7 @@
 
 use std::sync::LazyLock;
 
+use brewline_kernel::Money;
 use brewline_telemetry::metrics::{self, Counter, Family, Gauge, Histogram};
 
 /// Orders accepted: durable and answered.
@@ -12,6 +13,15 @@ pub static PLACED: LazyLock<Counter> = LazyLock::new(|| {
         Counter::default(),
     )
 });
+
+static PLACED_MINOR_UNITS: LazyLock<Family<[(&'static str, String); 1], Counter>> =
+    LazyLock::new(|| {
+        metrics::register(
+            "brewline_orders_placed_minor_units",
+            "Worth of the orders accepted, in minor units of the currency",
+            Family::default(),
+        )
+    });
 
 /// Requests to place an order that were answered with a "no", by reason.
 pub static REFUSED: LazyLock<Family<[(&'static str, &'static str); 1], Counter>> =
@@ -67,6 +77,15 @@ pub static CATALOGUE_REVISION: LazyLock<Gauge> = LazyLock::new(|| {
         Gauge::default(),
     )
 });
+
+/// Counts an accepted order of this worth.
+pub fn placed(total: Money) {
+    PLACED.inc();
+    let worth = u64::try_from(total.minor).unwrap_or_default();
+    PLACED_MINOR_UNITS
+        .get_or_create(&[("currency", total.currency.to_string())])
+        .inc_by(worth);
+}
 
 /// Counts a refusal.
 pub fn refused(reason: &'static str) {

@@ -3,6 +3,7 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use brewline_kernel::Money;
 use brewline_payment_domain::{Answer, Call, Event, Hit, Kind, Outcome};
 use brewline_telemetry::metrics::{self, Counter, Family, Histogram};
 
@@ -39,6 +40,14 @@ static EVENTS: LazyLock<Family<Labels<1>, Counter>> = LazyLock::new(|| {
     )
 });
 
+static MINOR_UNITS: LazyLock<Family<[(&'static str, String); 2], Counter>> = LazyLock::new(|| {
+    metrics::register(
+        "brewline_payment_minor_units",
+        "Money moved, in minor units of the currency, by what happened to it",
+        Family::default(),
+    )
+});
+
 static REQUEST_SECONDS: LazyLock<Histograms<2>> = LazyLock::new(|| {
     metrics::register(
         "brewline_processor_request_seconds",
@@ -55,8 +64,8 @@ static BATCH: LazyLock<Histograms<1>> = LazyLock::new(|| {
     )
 });
 
-/// Counts an answered command.
-pub(crate) fn answered(kind: Kind, outcome: &Outcome) {
+/// Counts an answered command, and names its outcome.
+pub(crate) fn answered(kind: Kind, outcome: &Outcome) -> &'static str {
     let outcome = match outcome {
         Outcome::Done { .. } => "done",
         Outcome::Declined { .. } => "declined",
@@ -65,6 +74,7 @@ pub(crate) fn answered(kind: Kind, outcome: &Outcome) {
     };
     let labels = [("kind", kind.as_str()), ("outcome", outcome)];
     COMMANDS.get_or_create(&labels).inc();
+    outcome
 }
 
 /// Counts an authorisation that a risk rule refused.
@@ -73,9 +83,17 @@ pub(crate) fn risk_refused(hit: &Hit) {
     RISK_REFUSALS.get_or_create(&labels).inc();
 }
 
-/// Counts what happened.
-pub(crate) fn happened(event: &Event) {
-    EVENTS.get_or_create(&[("event", event_name(event))]).inc();
+/// Counts what happened to an order's money.
+pub(crate) fn happened(event: &Event, amount: Option<Money>) {
+    let name = event_name(event);
+    EVENTS.get_or_create(&[("event", name)]).inc();
+    let Some(amount) = amount else { return };
+    let labels = [
+        ("event", name.to_owned()),
+        ("currency", amount.currency.to_string()),
+    ];
+    let minor = u64::try_from(amount.minor).unwrap_or_default();
+    MINOR_UNITS.get_or_create(&labels).inc_by(minor);
 }
 
 /// Times a request to the processor.
@@ -94,7 +112,7 @@ pub(crate) fn batch(stage: &'static str, rows: usize) {
         .observe(f64::from(rows));
 }
 
-const fn call_name(call: &Call) -> &'static str {
+pub(crate) const fn call_name(call: &Call) -> &'static str {
     match call {
         Call::Authorise { .. } => "authorise",
         Call::Capture { .. } => "capture",
@@ -104,7 +122,7 @@ const fn call_name(call: &Call) -> &'static str {
     }
 }
 
-const fn answer_name(answer: &Answer) -> &'static str {
+pub(crate) const fn answer_name(answer: &Answer) -> &'static str {
     match answer {
         Answer::Authorised { .. } | Answer::Accepted => "done",
         Answer::Declined { .. } => "declined",

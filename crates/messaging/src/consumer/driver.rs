@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::attempts::Counted;
 use super::core::{Batch, Chance, Core, Doubt, Item, Task};
 use super::dead_letter::Verdict;
+use super::spans::{self, Spans};
 use super::store::Claimed;
 use super::transaction::{Applier, Outcome};
 use crate::signals::ConsumerSignals;
@@ -37,6 +38,8 @@ pub(super) struct Worker<H> {
     pub(super) shutdown: CancellationToken,
     pub(super) started_at: Instant,
     pub(super) ticked_at: Instant,
+    /// When it was last counted what stands in the tables.
+    pub(super) counted_at: Option<Instant>,
     /// Partitions that were told where to begin.
     pub(super) speaking: BTreeSet<TopicPartition>,
     pub(super) silenced: BTreeSet<TopicPartition>,
@@ -236,7 +239,7 @@ impl<H: Handler> Worker<H> {
             .iter()
             .map(|item| super::delivery(&item.record))
             .collect();
-        let deliveries = match decoded {
+        let mut deliveries = match decoded {
             Ok(deliveries) => deliveries,
             // It will not read better the next time: no need to try it thrice.
             Err(malformed) if batch.lone().is_some() => {
@@ -255,7 +258,18 @@ impl<H: Handler> Worker<H> {
                 Err(error) => return self.failed(batch, error.into()).await,
             }
         }
-        match self.applier.apply(&batch, deliveries).await {
+        let mut spans = Spans::begin(self.name(), &mut deliveries);
+        let applied = self.applier.apply(&batch, deliveries).await;
+        match &applied {
+            Ok(outcome @ Outcome::Committed { .. }) => {
+                spans.outcome(outcome.name());
+                self.signals().batch(batch.items.len(), spans.took());
+            }
+            Ok(outcome) => spans.fail(outcome.name(), self.name(), batch.items.len()),
+            Err(failure) => spans.fail(failure.class(), self.name(), batch.items.len()),
+        }
+        drop(spans);
+        match applied {
             Ok(outcome) => self.ended(batch, outcome).await,
             Err(failure) => self.failed(batch, failure).await,
         }
@@ -276,12 +290,19 @@ impl<H: Handler> Worker<H> {
     }
 
     async fn give_up(&mut self, batch: Batch<Received>, verdict: &Verdict) {
+        let delivery = batch
+            .items
+            .first()
+            .map(|item| super::delivery(&item.record));
+        let delivery = delivery.and_then(Result::ok);
         tracing::error!(
             consumer = self.name(),
             reason = verdict.reason,
             record = ?batch.lone(),
+            trace_id = delivery.as_ref().and_then(trace_id),
             "a record becomes a dead letter"
         );
+        let _span = delivery.map(|delivery| spans::given_up(self.name(), &delivery));
         match self.applier.give_up(&batch, verdict).await {
             Ok(outcome) => self.ended(batch, outcome).await,
             // An outage; or not even that works, and waiting is all that is left: lag will alert.
@@ -365,6 +386,12 @@ impl<H: Handler> Worker<H> {
             partition: place.partition,
         }
     }
+}
+
+/// For people who look for the order's other lines.
+fn trace_id(delivery: &Delivery) -> Option<String> {
+    let trace = delivery.envelope.traceparent?;
+    Some(format!("{:032x}", trace.trace_id))
 }
 
 fn verdict(chance: Chance, counted: Counted) -> Option<Verdict> {

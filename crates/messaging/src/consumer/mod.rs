@@ -13,6 +13,7 @@ mod driver;
 mod parking;
 pub mod plan;
 mod redrive;
+mod spans;
 pub(crate) mod store;
 mod transaction;
 mod upkeep;
@@ -116,6 +117,7 @@ fn worker<H: Handler>(
         shutdown,
         started_at: Instant::now(),
         ticked_at: Instant::now(),
+        counted_at: None,
         speaking: BTreeSet::new(),
         silenced: BTreeSet::new(),
         waiting: true,

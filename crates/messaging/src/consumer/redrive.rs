@@ -20,6 +20,7 @@ use uuid::Uuid;
 use super::dead_letter::Verdict;
 use super::desk::{Dropped, Redriven, Refusal, Request};
 use super::plan::Plan;
+use super::spans::Spans;
 use super::transaction::Applier;
 use crate::inbox::Judge;
 use crate::operator::action;
@@ -191,14 +192,21 @@ impl<H: Handler> Applier<H> {
         most: &mut usize,
     ) -> Result<Next<H::Effect>, Failure> {
         let stage = stage::stage(&progress.left, progress.applied, judge, *most);
-        let fresh = progress.deliveries(&stage.fresh);
+        let mut fresh = progress.deliveries(&stage.fresh);
         if fresh.is_empty() {
             progress.pass(&stage);
             progress.stuck = stage.stuck;
             return Ok(Next::Done);
         }
         tx.batch_execute("savepoint stage").await?;
-        match self.handler.handle(tx, &fresh).await {
+        let mut spans = Spans::begin(self.spec.name, &mut fresh);
+        let handled = self.handler.handle(tx, &fresh).await;
+        match &handled {
+            Ok(_) => spans.outcome("redriven"),
+            Err(failure) => spans.fail(failure.class(), self.spec.name, fresh.len()),
+        }
+        drop(spans);
+        match handled {
             Ok(effect) => {
                 progress.pass(&stage);
                 Ok(Next::More(Some(effect)))

@@ -67,9 +67,20 @@ const APPLIED: &str = "
     on conflict (consumer, topic, subject) do update
     set version = excluded.version, event_id = excluded.event_id, updated_at = now()";
 
+const STANDING: &str = "
+    select (select count(*) from dead_letter where consumer = $1 and outcome = 'open'),
+           (select count(*) from parked_key where consumer = $1)";
+
 // === impl Store ===
 
 impl Store {
+    /// Dead letters that are open, and subjects that may not move on.
+    pub(super) async fn standing(&self) -> Result<(i64, i64), postgres::Error> {
+        let connection = self.pool.get().await?;
+        let row = connection.query_one(STANDING, &[&self.consumer]).await?;
+        Ok((row.try_get(0)?, row.try_get(1)?))
+    }
+
     /// Takes the partitions over: whoever had them is refused from now on.
     pub(super) async fn claim(
         &self,

@@ -36,6 +36,19 @@ pub(super) enum Outcome<E> {
     Full(Vec<TopicPartition>),
 }
 
+// === impl Outcome ===
+
+impl<E> Outcome<E> {
+    /// As a span tells it.
+    pub(super) const fn name(&self) -> &'static str {
+        match self {
+            Self::Committed { .. } => "done",
+            Self::Refused => "fenced",
+            Self::Full(_) => "parked-full",
+        }
+    }
+}
+
 // === impl Applier ===
 
 impl<H: Handler> Applier<H> {
@@ -77,7 +90,7 @@ impl<H: Handler> Applier<H> {
         failpoint::hit("consumer.fetched-before-commit");
         tx.commit().await?;
         failpoint::hit("consumer.committed");
-        self.tell(&plan, batch.items.len());
+        self.tell(&plan);
         let waiting = !plan.waiting.is_empty();
         Ok(Outcome::Committed { effect, waiting })
     }
@@ -157,9 +170,8 @@ impl<H: Handler> Applier<H> {
         Ok(full.then(|| plan.parked.iter().map(place).collect()))
     }
 
-    fn tell(&self, plan: &Plan, records: usize) {
+    fn tell(&self, plan: &Plan) {
         let signals = self.signals();
-        signals.batch(records);
         signals.duplicates(plan.duplicates);
         signals.parked(plan.parked.len());
     }

@@ -8,6 +8,9 @@ use super::core::Move;
 use super::driver::Worker;
 use crate::{Handler, Lag};
 
+/// How often dead letters and parked subjects are counted: as often as people scrape.
+const COUNT_EVERY: Duration = Duration::from_secs(15);
+
 // === impl Worker ===
 
 impl<H: Handler> Worker<H> {
@@ -22,10 +25,28 @@ impl<H: Handler> Worker<H> {
                 self.subscription.resume(&place);
             }
         }
+        self.count_standing().await;
         if self.waiting
             && let Err(error) = self.stop_waiting().await
         {
             tracing::warn!(%error, consumer = self.name(), "overdue subjects were not parked; trying again");
+        }
+    }
+
+    /// Told by one slow timer: a scrape asks the database nothing.
+    async fn count_standing(&mut self) {
+        let due = self
+            .counted_at
+            .is_none_or(|counted| counted.elapsed() >= COUNT_EVERY);
+        if !due {
+            return;
+        }
+        self.counted_at = Some(Instant::now());
+        match self.applier.store.standing().await {
+            Ok((letters, keys)) => self.signals().standing(letters, keys),
+            Err(error) => {
+                tracing::debug!(%error, consumer = self.name(), "dead letters were not counted");
+            }
         }
     }
 

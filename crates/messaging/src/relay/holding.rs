@@ -7,13 +7,15 @@ use std::time::{Duration, Instant};
 
 use brewline_failpoint as failpoint;
 use brewline_kafka as kafka;
-use brewline_kernel::system;
+use brewline_kernel::{Timestamp, system};
 use brewline_postgres::{Ear, Pace};
+use brewline_telemetry::trace::Span;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use tokio::time::timeout;
 
 use super::core::{Core, Limits, Send, Ticket};
 use super::lease::Lease;
+use super::outgoing::Outgoing;
 use super::slot::{Slot, outage};
 use super::store::Claimed;
 use crate::{Error, OUTAGE_BACKOFF, signals};
@@ -31,7 +33,7 @@ const GAPS_MAX: usize = 10_000;
 /// A slot while its lease is held.
 pub(super) struct Holding<'a> {
     slot: &'a Slot,
-    core: Core<kafka::Record>,
+    core: Core<Outgoing>,
     lease: Lease,
     acks: FuturesUnordered<Ack>,
     // Something may be there to read.
@@ -53,6 +55,9 @@ pub(super) struct Holding<'a> {
 /// The broker's answer to one send.
 struct Ack {
     ticket: Ticket,
+    occurred_at: Timestamp,
+    // Of an order whose trace is recorded.
+    span: Span,
     delivery: kafka::Delivery,
 }
 
@@ -217,11 +222,15 @@ impl<'a> Holding<'a> {
     }
 
     /// Hands a row to the producer. False when sending has to start over.
-    fn send(&mut self, send: Send<kafka::Record>) -> Result<bool, Error> {
-        match self.slot.producer.send(send.record) {
+    fn send(&mut self, send: Send<Outgoing>) -> Result<bool, Error> {
+        let occurred_at = send.record.occurred_at;
+        let (record, span) = send.record.traced();
+        match self.slot.producer.send(record) {
             Ok(delivery) => {
                 self.acks.push(Ack {
                     ticket: send.ticket,
+                    occurred_at,
+                    span,
                     delivery,
                 });
                 Ok(true)
@@ -272,7 +281,6 @@ impl<'a> Holding<'a> {
         if let Err(error) = answer {
             return self.failed(ticket, error);
         }
-        signals::RELAY_PUBLISHED.inc();
         let Some(next) = self.core.acked(ticket) else {
             return Ok(());
         };
@@ -348,6 +356,11 @@ impl Future for Ack {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let answer = ready!(Pin::new(&mut self.delivery).poll(cx));
+        match &answer {
+            Ok(_) => signals::acknowledged(self.occurred_at),
+            Err(_) => self.span.fail("not-delivered"),
+        }
+        drop(std::mem::take(&mut self.span));
         Poll::Ready((self.ticket, answer))
     }
 }

@@ -6,6 +6,7 @@
 pub mod core;
 mod holding;
 mod lease;
+mod outgoing;
 mod slot;
 mod store;
 

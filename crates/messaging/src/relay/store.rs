@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::time::Duration;
 
-use brewline_kafka::Record;
 use brewline_kernel::{Envelope, Timestamp};
 use brewline_postgres as postgres;
 use brewline_postgres::{Instant, Json, Pool, Row as SqlRow};
@@ -12,6 +11,7 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use super::core::{Read, Row};
+use super::outgoing::Outgoing;
 use crate::cloud_events;
 
 /// One slot's rows in the database.
@@ -34,7 +34,7 @@ pub(super) struct Claimed {
 pub(super) struct Seen {
     /// Every transaction with a lower id is over.
     pub(super) xmin: i64,
-    pub(super) rows: Vec<Row<Record>>,
+    pub(super) rows: Vec<Row<Outgoing>>,
 }
 
 // The holder's own name may claim before the lease ends: it is a restart of the same instance.
@@ -183,7 +183,12 @@ impl Store {
         Ok(Duration::from_micros(u64::try_from(micros).unwrap_or(0)))
     }
 
-    fn row(&self, position: i64, row: &SqlRow, epoch: i64) -> Result<Row<Record>, postgres::Error> {
+    fn row(
+        &self,
+        position: i64,
+        row: &SqlRow,
+        epoch: i64,
+    ) -> Result<Row<Outgoing>, postgres::Error> {
         let topic: &str = row.try_get("topic")?;
         let envelope = self.envelope(row)?;
         let payload: Option<&[u8]> = row.try_get("payload")?;
@@ -209,7 +214,11 @@ impl Store {
         Ok(Row {
             position,
             key: key.finish(),
-            record,
+            record: Outgoing {
+                record,
+                occurred_at: envelope.time,
+                traceparent: envelope.traceparent,
+            },
         })
     }
 

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderMap, Method};
+use axum::http::{HeaderMap, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use brewline_kernel::TraceParent;
-use brewline_kernel::system::random;
+use brewline_telemetry::trace::names::attribute;
+use brewline_telemetry::trace::{self, Span, names};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_util::sync::CancellationToken;
 
@@ -83,7 +84,13 @@ impl Edge {
 pub(super) async fn pass(State(edge): State<Edge>, mut request: Request, next: Next) -> Response {
     let began = Instant::now();
     let in_flight = signals::InFlight::enter();
-    let trace = trace(request.headers());
+    let caller = caller(request.headers());
+    let trace = trace::enter(caller);
+    let mut span = Span::at(&names::HTTP_SERVER, trace, caller);
+    if request.headers().contains_key(prefer::PREFER) {
+        // Somebody asked it to wait.
+        span.be_patient();
+    }
     let method = routes::method_name(request.method());
     let route = routes::name(request.extensions().get::<MatchedPath>());
     let response = match edge.admit(request.method(), request.headers()) {
@@ -94,11 +101,13 @@ pub(super) async fn pass(State(edge): State<Edge>, mut request: Request, next: N
         Some(_place) => {
             let call = Call::new(trace, began + edge.0.request_timeout);
             request.extensions_mut().insert(call);
-            next.run(request).await
+            trace::within(trace, next.run(request)).await
         }
     };
     let response = problem::render(response, &trace);
-    signals::answered(route, method, response.status().as_u16(), began.elapsed());
+    let status = response.status();
+    signals::answered(route, method, status, began.elapsed());
+    describe(&mut span, method, route, status);
     drop(in_flight);
     response
 }
@@ -108,20 +117,19 @@ pub(super) fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
     Problem::internal().into_response()
 }
 
-/// Our own span in the caller's trace, or the first of a new trace.
-fn trace(headers: &HeaderMap) -> TraceParent {
-    let given = headers
-        .get("traceparent")
-        .and_then(|value| value.to_str().ok())
-        .and_then(|text| text.parse::<TraceParent>().ok());
-    // An id of 0 is no id; one in 2^64 draws is.
-    let span_id = random().max(1);
-    match given {
-        Some(parent) => TraceParent { span_id, ..parent },
-        None => TraceParent {
-            trace_id: (u128::from(random()) << 64 | u128::from(random())).max(1),
-            span_id,
-            sampled: true,
-        },
+/// The caller's position in its own trace, if it has one.
+fn caller(headers: &HeaderMap) -> Option<TraceParent> {
+    headers.get("traceparent")?.to_str().ok()?.parse().ok()
+}
+
+fn describe(span: &mut Span, method: &'static str, route: &'static str, status: StatusCode) {
+    if status.is_server_error() && status != StatusCode::SERVICE_UNAVAILABLE {
+        span.fail("server-error");
     }
+    span.named(|| format!("{method} {route}"));
+    span.set(attribute::HTTP_REQUEST_METHOD, || method);
+    span.set(attribute::HTTP_ROUTE, || route);
+    span.set(attribute::HTTP_RESPONSE_STATUS_CODE, || {
+        i64::from(status.as_u16())
+    });
 }

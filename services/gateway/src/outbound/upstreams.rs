@@ -6,8 +6,8 @@ use brewline_proto::inventory::v1::inventory_service_client::InventoryServiceCli
 use brewline_proto::leaderboard::v1::leaderboard_service_client::LeaderboardServiceClient;
 use brewline_proto::notification::v1::notification_service_client::NotificationServiceClient;
 use brewline_proto::order::v1::order_service_client::OrderServiceClient;
+use brewline_server::client::Channel;
 use brewline_server::{Context, client};
-use tonic::transport::Channel;
 
 use crate::Config;
 

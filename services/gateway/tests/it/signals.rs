@@ -17,11 +17,11 @@ async fn requests_are_counted_by_route_and_never_by_path() {
     it.request(odd, "/v1/stores").send().await.unwrap();
     let text = brewline_telemetry::metrics::encode();
     for line in [
-        r#"brewline_gateway_requests_total{route="/v1/orders/{orderId}",method="GET",status="2xx"}"#,
-        r#"brewline_gateway_requests_total{route="none",method="GET",status="4xx"}"#,
-        r#"brewline_gateway_requests_total{route="/v1/stores",method="other",status="4xx"}"#,
-        r#"brewline_gateway_request_duration_seconds_count{route="/v1/orders/{orderId}",method="GET"}"#,
-        "brewline_gateway_in_flight_requests ",
+        r#"http_server_request_duration_seconds_count{http_route="/v1/orders/{orderId}",http_request_method="GET",http_response_status_code="200"}"#,
+        r#"http_server_request_duration_seconds_count{http_route="none",http_request_method="GET",http_response_status_code="404"}"#,
+        r#"http_server_request_duration_seconds_count{http_route="/v1/stores",http_request_method="other",http_response_status_code="405"}"#,
+        "http_server_active_requests ",
+        r#"rpc_client_call_duration_seconds_count{rpc_method="brewline.order.v1.OrderService/GetOrder",rpc_response_status_code="OK"}"#,
     ] {
         assert!(text.contains(line), "{line} is not in {text}");
     }

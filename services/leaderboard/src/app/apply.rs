@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::live::{Hold, Live, State};
+use super::spans;
 use crate::inbound::records::{self, Topics, Unreadable};
 use crate::signals;
 
@@ -168,6 +169,7 @@ impl Applier {
 
     /// Applies a batch. False when too much of it cannot be read.
     fn apply(&self, records: &[Received]) -> bool {
+        let _spans = spans::begin(records);
         let read = |record| (record, records::read(&self.topics, record));
         let read: Vec<_> = records.iter().map(read).collect();
         let mut outcomes: BTreeMap<u8, (Applied, u64)> = BTreeMap::new();

@@ -7,3 +7,4 @@ pub mod heads;
 pub mod live;
 pub mod rebuild;
 pub mod snapshots;
+mod spans;

@@ -16,6 +16,8 @@ use brewline_notification_domain::{
     MailAnswer, Next, Turn, after_mail, judge, message, message_id,
 };
 use brewline_postgres::{Error as DatabaseError, Pace, Pool, Transaction};
+use brewline_telemetry::trace::names::attribute;
+use brewline_telemetry::trace::{Span, names};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -289,7 +291,10 @@ async fn send(mailer: Arc<Mailer>, claimed: Claimed) -> Done {
         message_id: named(message_id(order, told.kind), told.attempts),
         text: message(told.kind, order, name, locale, &claimed.detail),
     };
+    let mut span = Span::start(&names::SEND_NOTIFICATION, told.because.traceparent);
     let answer = mailer.send(&mail).await;
+    describe(&mut span, order, &answer);
+    drop(span);
     if answer == MailAnswer::Taken && failpoint::planted("mail-twice") {
         let message_id = mail.message_id.replace("@brewline", ".again@brewline");
         drop(mailer.send(&Mail { message_id, ..mail }).await);
@@ -303,6 +308,22 @@ async fn send(mailer: Arc<Mailer>, claimed: Claimed) -> Done {
         expired: false,
         away,
     }
+}
+
+fn describe(span: &mut Span, order: OrderId, answer: &MailAnswer) {
+    let outcome = match answer {
+        MailAnswer::Taken => "sent",
+        MailAnswer::NotNow(_) => "not-now",
+        MailAnswer::Away(_) => "away",
+        MailAnswer::Never(_) => "never",
+    };
+    if *answer != MailAnswer::Taken {
+        span.fail(outcome);
+    }
+    span.named(|| "send mail".to_owned());
+    span.set(attribute::ORDER_ID, || order.to_string());
+    span.set(attribute::DELIVERY_CHANNEL, || "mail");
+    span.set(attribute::OUTCOME, || outcome);
 }
 
 /// Planted: each attempt has a name of its own, so that a mailbox shows all of them.

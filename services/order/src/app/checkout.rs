@@ -12,6 +12,7 @@
 //! `store::load_orders`), each in id order: two who do so never wait for each other in a circle.
 
 mod calls;
+mod census;
 mod settings;
 mod signals;
 mod timers;
@@ -30,6 +31,7 @@ use brewline_postgres::{self as postgres, Pool, Transaction};
 use brewline_saga::driver::Handle;
 use brewline_saga::timing::Timing;
 use brewline_server::Context;
+use brewline_telemetry::trace::Span;
 
 pub use self::calls::CallSender;
 pub use self::settings::Settings;
@@ -74,6 +76,12 @@ pub struct Moved {
     orders: Vec<OrderId>,
     notices: Vec<Notice>,
     steps: Vec<Phase>,
+    /// What orders were settled as, and how long that took from their acceptance.
+    settled: Vec<(&'static str, Duration)>,
+    /// The same for checkouts that are closed.
+    closed: Vec<(Phase, Duration)>,
+    /// Of the steps in traces that are recorded.
+    spans: Vec<Span>,
 }
 
 /// Something an operator should know.
@@ -116,6 +124,12 @@ pub fn start(
         "checkout-calls",
         async move { Ok(calls.run(shutdown).await?) },
     );
+
+    let (pool_to_count, shutdown) = (pool.clone(), context.shutdown());
+    context.spawn("checkout-census", async move {
+        census::run(&pool_to_count, shutdown).await;
+        Ok(())
+    });
 
     let timers = DueSagas::new(pool.clone(), checkouts.clone());
     let (shutdown, settings) = (context.shutdown(), settings.timers);
@@ -203,6 +217,10 @@ impl Checkouts {
     pub fn committed(&self, moved: Moved) {
         self.waiters.changed(moved.orders);
         signals::moved(&moved.steps);
+        signals::ended(&moved.settled, &moved.closed);
+        for mut step in moved.spans {
+            step.succeed();
+        }
         for notice in &moved.notices {
             signals::notice(*notice);
         }

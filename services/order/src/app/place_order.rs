@@ -18,6 +18,8 @@ use brewline_config::Secret;
 use brewline_kernel::{CustomerId, IdempotencyKey, OrderId, StoreId, TraceParent};
 use brewline_order_domain::order::Order;
 use brewline_order_domain::pricing::{FieldFault, RequestedLine};
+use brewline_telemetry::trace::names::attribute;
+use brewline_telemetry::trace::{Span, names};
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::time::Instant;
 
@@ -106,6 +108,8 @@ struct Waiting {
     /// use of the key.
     order_id: OrderId,
     arrived: Instant,
+    /// Ends with the answer.
+    span: Span,
     reply: oneshot::Sender<Answer>,
 }
 
@@ -133,12 +137,18 @@ impl PlaceOrders {
     ///
     /// # Errors
     /// With the refusal.
-    pub async fn place(&self, request: PlaceOrder) -> Answer {
+    pub async fn place(&self, mut request: PlaceOrder) -> Answer {
         let (reply, answer) = oneshot::channel();
+        let order_id = OrderId::new(self.parts.ids.next());
+        let mut span = Span::of_sampled(&names::PLACE_ORDER, request.traceparent);
+        span.named(|| "place order".to_owned());
+        span.set(attribute::ORDER_ID, || order_id.to_string());
+        request.traceparent = span.context().or(request.traceparent);
         let waiting = Waiting {
-            order_id: OrderId::new(self.parts.ids.next()),
+            order_id,
             arrived: Instant::now(),
             request,
+            span,
             reply,
         };
         if self.queue.try_send(waiting).is_err() {
@@ -167,23 +177,43 @@ async fn work(parts: Parts, arrivals: &Mutex<mpsc::Receiver<Waiting>>, batch_ord
         }
         signals::PLACE_QUEUED.dec_by(i64::try_from(taken).unwrap_or(i64::MAX));
         pace.begin();
+        let together = together(&mut batch);
         batch::place(&parts, batch).await;
+        drop(together);
         pace.end();
     }
+}
+
+/// The span of a batch, to which the orders in it are linked.
+fn together(batch: &mut [Waiting]) -> Span {
+    let sampled = batch.iter().any(|waiting| waiting.span.is_sampled());
+    let mut together = Span::batch(&names::PLACE_BATCH, sampled);
+    together.named(|| "place batch".to_owned());
+    together.set(attribute::BATCH_SIZE, || batch.len());
+    for waiting in batch.iter_mut().filter(|_| sampled) {
+        waiting.span.link(&together);
+    }
+    together
 }
 
 // === impl Waiting ===
 
 impl Waiting {
-    fn answer(self, answer: Answer) {
+    fn answer(mut self, answer: Answer) {
         signals::PLACE_SECONDS.observe(self.arrived.elapsed().as_secs_f64());
-        match &answer {
+        let outcome = match &answer {
             Ok(placed) if !placed.replayed => {
-                signals::PLACED.inc();
+                signals::placed(placed.order.total);
+                "placed"
             }
-            Ok(_) => {}
-            Err(refusal) => signals::refused(refusal.reason()),
-        }
+            Ok(_) => "replayed",
+            Err(refusal) => {
+                signals::refused(refusal.reason());
+                refusal.reason()
+            }
+        };
+        self.span.set(attribute::OUTCOME, || outcome);
+        drop(self.span);
         // The caller may be gone; the order stands all the same.
         drop(self.reply.send(answer));
     }

@@ -8,7 +8,7 @@ use brewline_kernel::{OrderId, TraceParent};
 use brewline_order_domain::checkout::{Effect, Outcome};
 use brewline_proto::money::v1::Money;
 use brewline_proto::payment::v1 as wire;
-use tonic::transport::Channel;
+use brewline_server::client::Channel;
 use tonic::{Request, Status};
 use wire::payment_service_client::PaymentServiceClient;
 
@@ -61,6 +61,16 @@ impl CallKind {
             Self::Reverse => "reverse",
         }
     }
+
+    /// The method that takes a batch of them.
+    #[must_use]
+    pub const fn method(self) -> &'static str {
+        match self {
+            Self::Authorise => "brewline.payment.v1.PaymentService/AuthoriseBatch",
+            Self::Capture => "brewline.payment.v1.PaymentService/CaptureBatch",
+            Self::Reverse => "brewline.payment.v1.PaymentService/ReverseBatch",
+        }
+    }
 }
 
 // === impl PaymentsClient ===
@@ -68,9 +78,9 @@ impl CallKind {
 impl PaymentsClient {
     /// Calls through `channel`; each call may take `timeout`.
     #[must_use]
-    pub fn new(channel: Channel, timeout: Duration) -> Self {
+    pub fn new(channel: impl Into<Channel>, timeout: Duration) -> Self {
         Self {
-            client: PaymentServiceClient::new(channel),
+            client: PaymentServiceClient::new(channel.into()),
             timeout,
         }
     }

@@ -1,10 +1,12 @@
 //! Checkout sagas in the database. All SQL about them is here; one statement a table, however many
 //! sagas.
 
+use std::time::Duration;
+
 use brewline_failpoint as failpoint;
 use brewline_kernel::{CustomerId, Money, OrderId, Timestamp, TraceParent};
 use brewline_order_domain::checkout::{CheckoutState, Phase};
-use brewline_postgres::{self as postgres, Instant, Transaction};
+use brewline_postgres::{self as postgres, Connection, Instant, Transaction};
 use brewline_saga::log::LogEntry;
 use uuid::Uuid;
 
@@ -134,6 +136,12 @@ const CLAIM_DUE: &str = "
     from saga where open and due_at <= clock_timestamp()
     order by due_at limit $1 for update skip locked";
 
+// Through the index of those that are open.
+const CENSUS: &str = "
+    select state, count(*),
+           (max(extract(epoch from clock_timestamp() - started_at)) * 1000)::bigint
+    from saga where open group by state";
+
 const NOW: &str = "select clock_timestamp()";
 
 const WRITE: &str = "
@@ -167,6 +175,23 @@ const POSTPONE: &str = "
     update saga set due_at = clock_timestamp() + $2::bigint * interval '1 microsecond',
                     version = version + 1
     where saga_id = $1 and due_at is not null";
+
+/// Checkouts that are not closed: how many in a state, and how old the oldest is.
+///
+/// # Errors
+/// When the database fails.
+pub async fn census(
+    connection: &Connection,
+) -> Result<Vec<(String, i64, Duration)>, postgres::Error> {
+    let rows = connection.query(CENSUS, &[]).await?;
+    rows.iter()
+        .map(|row| {
+            let millis = u64::try_from(row.try_get::<_, i64>(2)?).unwrap_or_default();
+            let oldest = Duration::from_millis(millis);
+            Ok((row.try_get(0)?, row.try_get(1)?, oldest))
+        })
+        .collect()
+}
 
 /// Begins sagas, each due after `deadline_micros`.
 ///
@@ -274,11 +299,7 @@ pub async fn write(tx: &Transaction<'_>, sagas: &[SagaRow], log: &[LogRow]) -> R
 ///
 /// # Errors
 /// When the database fails.
-pub async fn postpone(
-    tx: &Transaction<'_>,
-    order_id: OrderId,
-    by: std::time::Duration,
-) -> Result<(), Error> {
+pub async fn postpone(tx: &Transaction<'_>, order_id: OrderId, by: Duration) -> Result<(), Error> {
     let micros = i64::try_from(by.as_micros()).unwrap_or(i64::MAX);
     tx.execute(POSTPONE, &[&order_id.as_uuid(), &micros])
         .await?;

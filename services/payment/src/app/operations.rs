@@ -6,6 +6,8 @@ use brewline_messaging::Outbox;
 use brewline_payment_domain::{Answer, Command, KeyLifetime, Outcome, Payment, Request, Rules};
 use brewline_postgres::Pool;
 use brewline_server::Context;
+use brewline_telemetry::trace::names::attribute;
+use brewline_telemetry::trace::{Span, names};
 use tokio::sync::{mpsc, oneshot};
 
 use super::payer::Payer;
@@ -116,17 +118,22 @@ impl Operations {
     ) -> Result<Outcome, Error> {
         let kind = command.kind();
         let (reply, outcome) = oneshot::channel();
+        let mut span = Span::of_sampled(&names::PAYMENT_COMMAND, trace);
+        span.named(|| format!("payment {}", kind.as_str()));
+        span.set(attribute::ORDER_ID, || order_id.to_string());
+        span.set(attribute::CALL, || kind.as_str());
         let commanded = Commanded {
             order_id,
             command,
             payer,
-            trace,
+            trace: span.context().or(trace),
             reply: Reply(reply),
         };
         let sent = self.commands.send(commanded).await;
         sent.map_err(|_| Error::ShuttingDown)?;
         let outcome = outcome.await.map_err(|_| Error::ShuttingDown)??;
-        signals::answered(kind, &outcome);
+        let said = signals::answered(kind, &outcome);
+        span.set(attribute::OUTCOME, || said);
         Ok(outcome)
     }
 

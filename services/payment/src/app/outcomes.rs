@@ -61,8 +61,11 @@ async fn handle(machinery: &Machinery, batch: Vec<Answered>) {
 
 fn reply(batch: Vec<Answered>, learnt: &BTreeMap<OrderId, Learnt>) {
     failpoint::hit("payment.recorded-before-reply");
-    for (_, event) in learnt.values().flat_map(|it| &it.events) {
-        signals::happened(event);
+    for it in learnt.values() {
+        for (_, event) in &it.events {
+            let held = it.recorded.payment.authorisation.as_ref();
+            signals::happened(event, held.map(|held| held.amount));
+        }
     }
     for answered in batch {
         let commanded = answered.asked.commanded;

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 use brewline_failpoint as failpoint;
 use brewline_kernel::{Money, OrderId, TraceParent};
 use brewline_payment_domain::{Answer, Call, Found, FoundStatus, Request};
+use brewline_telemetry::trace::names::attribute;
+use brewline_telemetry::trace::{Span, names};
 use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -72,11 +74,14 @@ impl Processor {
     /// Makes one request and says what came of it.
     pub(crate) async fn ask(&self, request: &Request, trace: Option<TraceParent>) -> Answer {
         let started = Instant::now();
+        let mut span = Span::start(&names::CARD_PROCESSOR, trace);
+        let trace = span.context().or(trace);
         let answer = match planted::instead(self, request).await {
             Some(answer) => answer,
             None => self.make(request, trace).await,
         };
         signals::asked(&request.call, &answer, started.elapsed());
+        record(&mut span, request, &answer);
         answer
     }
 
@@ -123,6 +128,20 @@ impl Processor {
             Ok((status, _)) => unknown(format!("the look-up was answered {status}")),
         }
     }
+}
+
+fn record(span: &mut Span, request: &Request, answer: &Answer) {
+    let (call, said) = (
+        signals::call_name(&request.call),
+        signals::answer_name(answer),
+    );
+    if matches!(answer, Answer::Unknown { .. }) {
+        span.fail(said);
+    }
+    span.named(|| format!("POST {call}"));
+    span.set(attribute::ORDER_ID, || request.order_id.to_string());
+    span.set(attribute::CALL, || call);
+    span.set(attribute::OUTCOME, || said);
 }
 
 async fn send(request: RequestBuilder) -> Result<(StatusCode, Vec<u8>), String> {

@@ -1,7 +1,12 @@
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
-use axum::http::StatusCode;
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::http::{Method, StatusCode};
+use axum::middleware::Next;
+use axum::response::Response;
 use axum::routing::{delete, get, post, put};
+
+use brewline_telemetry::trace::names::attribute;
+use brewline_telemetry::trace::{Span, names};
 
 use super::body::BODY_BYTES_MAX;
 use super::door::{Cut, Door};
@@ -21,6 +26,7 @@ pub fn router(world: World) -> Router {
         .route("/v1/authorisations/{id}/captures", post(money::capture))
         .route("/v1/authorisations/{id}/voids", post(money::void))
         .route("/v1/authorisations/{id}/refunds", post(money::refund))
+        .route_layer(axum::middleware::from_fn(traced))
         .route("/ledger", get(find::ledger))
         .route("/mailbox", get(kept::mailbox).delete(kept::empty_mailbox))
         .route("/hook/{name}", post(hook::receive).get(hook::calls))
@@ -34,6 +40,28 @@ pub fn router(world: World) -> Router {
         })
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(world)
+}
+
+/// Records the card processor's side of a request whose trace is recorded.
+async fn traced(request: Request, next: Next) -> Response {
+    let parent = request.headers().get("traceparent");
+    let parent = parent.and_then(|value| value.to_str().ok()?.parse().ok());
+    let mut span = Span::of_sampled(&names::CARD_PROCESSOR_SERVER, parent);
+    // The path's last word is the operation's, but for the first of them.
+    let call = match request.uri().path().rsplit('/').next() {
+        Some("captures") => "capture",
+        Some("voids") => "void",
+        Some("refunds") => "refund",
+        Some("authorisations") if request.method() == Method::POST => "authorise",
+        Some(_) | None => "find",
+    };
+    let response = next.run(request).await;
+    span.named(|| call.to_owned());
+    span.set(attribute::CALL, || call);
+    span.set(attribute::HTTP_RESPONSE_STATUS_CODE, || {
+        i64::from(response.status().as_u16())
+    });
+    response
 }
 
 /// Serves until shutdown, then lets requests in flight end.

@@ -4,12 +4,15 @@ use brewline_failpoint as failpoint;
 use brewline_order_domain::checkout::{CheckoutEvent, Outcome};
 use brewline_postgres::Pool;
 use brewline_saga::driver::{self, Panicked, Performer};
+use brewline_telemetry::trace::names::attribute;
+use brewline_telemetry::trace::{Span, names};
 use std::sync::Arc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{Checkouts, Error, Happening, signals};
 use crate::outbound::payments_client::{Call, CallKind, PaymentsClient};
+use crate::outbound::store::Cause;
 
 /// How often the outcomes of a batch are written anew when their transaction lost against another one.
 /// After that the sagas' timers do it.
@@ -77,14 +80,40 @@ impl CallSender {
     }
 }
 
+/// A span for each call whose trace is recorded. The call names it as the parent.
+fn spans(kind: CallKind, calls: &mut [Call]) -> Vec<Span> {
+    let mut spans = Vec::new();
+    for call in calls {
+        let mut span = Span::of_sampled(&names::RPC_CLIENT, call.traceparent);
+        let Some(context) = span.context() else {
+            continue;
+        };
+        span.named(|| format!("payment {}", kind.as_str()));
+        span.set(attribute::RPC_SYSTEM_NAME, || "grpc");
+        span.set(attribute::RPC_METHOD, || kind.method());
+        span.set(attribute::ORDER_ID, || call.order_id.to_string());
+        call.traceparent = Some(context);
+        spans.push(span);
+    }
+    spans
+}
+
+/// What an answer leads to is a part of the call's trace. Elsewhere the saga's own context counts.
+fn cause(call: &Call) -> Option<Cause> {
+    let trace = call.traceparent.filter(|trace| trace.sampled);
+    trace.map(|trace| Cause::request(call.order_id, Some(trace)))
+}
+
 impl Performer for CallSender {
     type Kind = CallKind;
     type Call = Call;
 
-    async fn perform(&self, kind: CallKind, calls: Vec<Call>) {
+    async fn perform(&self, kind: CallKind, mut calls: Vec<Call>) {
         failpoint::hit("checkout.step-recorded-before-call");
         let started = Instant::now();
+        let spans = spans(kind, &mut calls);
         let outcomes = self.payments.call(kind, &calls).await;
+        drop(spans);
         let unknown = outcomes.iter().filter(|o| **o == Outcome::Unknown).count();
         signals::called(kind, calls.len(), unknown, started.elapsed());
         failpoint::hit("checkout.call-answered-before-commit");
@@ -94,7 +123,10 @@ impl Performer for CallSender {
                 CallKind::Capture => CheckoutEvent::CaptureOutcome(outcome),
                 CallKind::Reverse => CheckoutEvent::ReverseOutcome(outcome),
             };
-            Happening::new(call.order_id, event)
+            Happening {
+                cause: cause(call),
+                ..Happening::new(call.order_id, event)
+            }
         });
         self.write_or_leave(kind, happenings.collect()).await;
     }

@@ -10,6 +10,8 @@ use brewline_order_domain::order::{self, Order, OrderCommand};
 use brewline_postgres::Transaction;
 use brewline_saga::log;
 use brewline_saga::timing::{Timing, Wait};
+use brewline_telemetry::trace::names::attribute;
+use brewline_telemetry::trace::{Span, names};
 
 use super::{Error, Happening, Moved, Notice};
 use crate::outbound::payments_client::{Call, CallKind};
@@ -70,12 +72,18 @@ impl<'a> Turn<'a> {
             tracing::debug!(%order_id, event = event.name(), "there is no saga for this event");
             return;
         };
-        let cause = cause.unwrap_or_else(|| Cause::request(order_id, moving.row.traceparent));
+        let mut cause = cause.unwrap_or_else(|| Cause::request(order_id, moving.row.traceparent));
         let reaction = self.saga.react(&moving.row.state, &event, self.now);
         if moving.row.state.is_step_to(&reaction.state) {
             append_log(&mut self.log, &mut moving.row, &reaction, event.name());
+            let step = step_span(order_id, &cause, reaction.state.phase, event.name());
+            cause.traceparent = step.context().or(cause.traceparent);
+            self.moved.spans.extend(step.is_sampled().then_some(step));
         }
         self.moved.steps.extend(&reaction.path);
+        let age = self.now.since(moving.row.state.started_at);
+        let ended = reaction.path.iter().filter(|phase| phase.is_closed());
+        self.moved.closed.extend(ended.map(|phase| (*phase, age)));
         moving.row.state = reaction.state;
         for action in reaction.actions {
             self.perform(order_id, action, cause);
@@ -90,9 +98,9 @@ impl<'a> Turn<'a> {
                 self.command(order_id, OrderCommand::Reject(rejection), cause);
             }
             CheckoutAction::GiveUp => self.command(order_id, OrderCommand::LosePayment, cause),
-            CheckoutAction::Authorise => self.call(order_id, CallKind::Authorise),
-            CheckoutAction::Capture => self.call(order_id, CallKind::Capture),
-            CheckoutAction::Reverse => self.call(order_id, CallKind::Reverse),
+            CheckoutAction::Authorise => self.call(order_id, CallKind::Authorise, cause),
+            CheckoutAction::Capture => self.call(order_id, CallKind::Capture, cause),
+            CheckoutAction::Reverse => self.call(order_id, CallKind::Reverse, cause),
             CheckoutAction::RetryAfterBackoff { attempts } => {
                 self.wait(order_id, Wait::Backoff { attempts });
             }
@@ -103,6 +111,11 @@ impl<'a> Turn<'a> {
     }
 
     fn command(&mut self, order_id: OrderId, command: OrderCommand, cause: Cause) {
+        if let Some(moving) = self.sagas.get(&order_id) {
+            let age = self.now.since(moving.row.state.started_at);
+            let settled = settles(&command).map(|outcome| (outcome, age));
+            self.moved.settled.extend(settled);
+        }
         self.commands.push((order_id, command, cause));
     }
 
@@ -116,13 +129,13 @@ impl<'a> Turn<'a> {
         }
     }
 
-    fn call(&mut self, order_id: OrderId, kind: CallKind) {
+    fn call(&mut self, order_id: OrderId, kind: CallKind, cause: Cause) {
         if let Some(moving) = self.sagas.get_mut(&order_id) {
             moving.wait = Some(Wait::Answer);
             let call = Call {
                 order_id,
                 card: (kind == CallKind::Authorise).then(|| moving.row.card.clone()),
-                traceparent: moving.row.traceparent,
+                traceparent: cause.traceparent,
             };
             self.moved.calls.push((kind, call));
         }
@@ -185,6 +198,34 @@ impl Moving {
             self.row.due_at = None;
         }
         (self.row != self.loaded_as).then_some(self.row)
+    }
+}
+
+/// The span of one step; none where the order's trace is not recorded.
+fn step_span(order_id: OrderId, cause: &Cause, phase: Phase, trigger: &'static str) -> Span {
+    let mut span = Span::of_sampled(&names::SAGA_STEP, cause.traceparent);
+    span.named(|| format!("saga {phase}"));
+    span.set(attribute::ORDER_ID, || order_id.to_string());
+    span.set(attribute::SAGA_STATE, || phase.as_str());
+    span.set(attribute::SAGA_TRIGGER, || trigger);
+    // Until its transaction is committed, nothing of it has happened.
+    span.fail("not-committed");
+    span
+}
+
+/// What a command settles an order as, where it takes it out of `pending`.
+const fn settles(command: &OrderCommand) -> Option<&'static str> {
+    match command {
+        OrderCommand::Confirm => Some("confirmed"),
+        OrderCommand::Reject(_) => Some("rejected"),
+        OrderCommand::Place(_)
+        | OrderCommand::Cancel { .. }
+        | OrderCommand::GrantCancellation
+        | OrderCommand::RefuseCancellation { .. }
+        | OrderCommand::LosePayment
+        | OrderCommand::StartPreparation
+        | OrderCommand::MarkReady
+        | OrderCommand::Collect => None,
     }
 }
 
