@@ -8,6 +8,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::types::RDKafkaErrorCode as Code;
 
+use crate::asker::Asker;
 use crate::reader::Metadata;
 use crate::{Config, Connection, Error, TopicPartition, native};
 
@@ -32,7 +33,7 @@ pub struct Topic {
 pub struct Admin {
     pub(crate) client: Arc<AdminClient<Connection>>,
     // End offsets can only be asked for by a consumer; it never joins a group.
-    metadata: Arc<BaseConsumer<Metadata>>,
+    metadata: Arc<Asker>,
 }
 
 // === impl Topic ===
@@ -70,10 +71,7 @@ impl Admin {
             .client()
             .create_with_context(connection.clone())
             .map_err(Error::while_doing(doing))?;
-        let metadata = config
-            .client()
-            .create_with_context(Metadata(connection))
-            .map_err(Error::while_doing(doing))?;
+        let metadata = Asker::new(config, connection)?;
         Ok(Self {
             client: Arc::new(client),
             metadata: Arc::new(metadata),
@@ -135,9 +133,10 @@ impl Admin {
     pub async fn topics(&self) -> Result<BTreeMap<String, i32>, Error> {
         let metadata = Arc::clone(&self.metadata);
         blocking(move || {
-            let known = metadata
-                .fetch_metadata(None, WAIT)
-                .map_err(Error::while_doing("list topics"))?;
+            let known = metadata.ask(|client| {
+                let known = client.fetch_metadata(None, WAIT);
+                known.map_err(Error::while_doing("list topics"))
+            })?;
             let count = |partitions: usize| i32::try_from(partitions).unwrap_or(i32::MAX);
             let topics = known.topics().iter();
             Ok(topics
@@ -184,7 +183,7 @@ impl Admin {
         let metadata = Arc::clone(&self.metadata);
         blocking(move || {
             let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
-            offsets(&metadata, &topics, which)
+            metadata.ask(|client| offsets(client, &topics, which))
         })
         .await
     }

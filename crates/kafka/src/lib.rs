@@ -11,6 +11,7 @@
 //! Keys choose partitions as Kafka's Java clients do (murmur2): see [`partition_of`].
 
 mod admin;
+mod asker;
 mod config;
 mod connection;
 mod error;
