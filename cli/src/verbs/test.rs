@@ -1,5 +1,7 @@
 //! `test`: servers up, every check and every test, servers down; what CI runs.
 
+mod runners;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{ExitCode, Stdio};
@@ -18,6 +20,8 @@ use crate::stack::ports::{Ports, TESTS_BASE};
 use crate::stack::{Folder, Stack};
 use crate::terminal;
 
+use runners::Ended;
+
 /// No step takes this long, compiling from nothing included.
 const STEP_WITHIN: Duration = Duration::from_secs(45 * 60);
 
@@ -26,9 +30,6 @@ const KILL_PORTS_AFTER: u16 = 4_000;
 
 /// The feature that brings crash points and planted bugs.
 const FAULTS: &str = "fault-injection";
-
-/// The package that the kill tests belong to.
-const KILL_TESTS: &str = "-p brewline-cli";
 
 /// Arguments of `test`.
 #[derive(Debug, Args)]
@@ -63,10 +64,12 @@ pub struct Arguments {
     fault_bin_dir: PathBuf,
 }
 
-/// One command of the suite.
+/// One part of the suite.
 struct Step {
     title: &'static str,
     arguments: Vec<String>,
+    /// The tests of this selection are run before the command itself.
+    selection: Option<String>,
 }
 
 /// What a step came to.
@@ -88,6 +91,8 @@ struct Workspace {
 struct Package {
     name: String,
     features: BTreeMap<String, Vec<String>>,
+    #[serde(default)]
+    manifest_path: PathBuf,
 }
 
 // === impl Step ===
@@ -97,6 +102,16 @@ impl Step {
         Self {
             title,
             arguments: line.split_whitespace().map(str::to_owned).collect(),
+            selection: None,
+        }
+    }
+
+    /// The tests of a selection of packages, those in the documentation last.
+    fn tests(selection: &str) -> Self {
+        let documentation = format!("test {selection} --doc --no-fail-fast");
+        Self {
+            selection: Some(selection.to_owned()),
+            ..Self::cargo("tests", &documentation)
         }
     }
 
@@ -106,9 +121,29 @@ impl Step {
     }
 }
 
+// === impl Outcome ===
+
+impl Outcome {
+    /// Takes in what ran before the command itself.
+    fn precede(&mut self, ended: Vec<Ended>) {
+        self.passed &= ended.iter().all(|ended| ended.passed);
+        let mut closing: Vec<String> = ended.into_iter().flat_map(|e| e.closing).collect();
+        closing.append(&mut self.closing);
+        self.tests = closing.iter().map(|line| tests_run(line)).sum();
+        self.closing = closing;
+    }
+}
+
 // === impl Workspace ===
 
 impl Workspace {
+    fn names_by_manifest(&self) -> BTreeMap<PathBuf, String> {
+        let packages = self.packages.iter();
+        packages
+            .map(|package| (package.manifest_path.clone(), package.name.clone()))
+            .collect()
+    }
+
     async fn read(root: &Path) -> anyhow::Result<Self> {
         let output = Command::new("cargo")
             .args(["metadata", "--no-deps", "--format-version", "1"])
@@ -176,7 +211,15 @@ async fn suite(arguments: &Arguments, folder: &Folder) -> anyhow::Result<Vec<Out
     let mut outcomes = vec![];
     let workspace = Workspace::read(&arguments.root).await?;
     for step in steps(arguments, &workspace) {
-        outcomes.push(execute(step, arguments, &environment).await?);
+        let began = Instant::now();
+        let ended = match &step.selection {
+            Some(selection) => run_tests(selection, arguments, &workspace, &environment).await?,
+            None => vec![],
+        };
+        let mut outcome = execute(step, arguments, &environment).await?;
+        outcome.precede(ended);
+        outcome.seconds = began.elapsed().as_secs();
+        outcomes.push(outcome);
     }
     Ok(outcomes)
 }
@@ -198,25 +241,48 @@ fn steps(arguments: &Arguments, workspace: &Workspace) -> Vec<Step> {
         ));
     }
     let everything = || format!("--workspace --features {FAULTS}");
-    let tests = format!(
-        "test {} --no-fail-fast",
-        package.clone().unwrap_or_else(everything)
-    );
-    steps.push(Step::cargo("tests", &tests).with(by_name));
-    let has_kill_tests = package
-        .as_ref()
-        .is_none_or(|chosen| chosen.contains(KILL_TESTS));
-    if arguments.all && has_kill_tests {
-        let kill = format!("test {} --test kill", package.unwrap_or_else(everything));
-        steps.push(Step::cargo("all kill tests", &kill).with(by_name));
-        if let Some(step) = steps.last_mut() {
-            step.arguments.extend(["--".to_owned(), "--all".to_owned()]);
-        }
-    }
+    steps.push(Step::tests(&package.unwrap_or_else(everything)).with(by_name));
     steps
 }
 
-/// Runs a step, shows its output as it comes and keeps its runners' closing lines.
+/// Builds the tests of some packages and runs them, several programs at a time.
+async fn run_tests(
+    selection: &str,
+    arguments: &Arguments,
+    workspace: &Workspace,
+    environment: &[(&'static str, String)],
+) -> anyhow::Result<Vec<Ended>> {
+    terminal::say(format!("── building the tests ── cargo test {selection}"));
+    let mut cargo = Command::new("cargo");
+    cargo
+        .arg("test")
+        .args(selection.split_whitespace())
+        .args(["--no-run", "--message-format=json-render-diagnostics"])
+        .current_dir(&arguments.root)
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .kill_on_drop(true);
+    let Ok(built) = timeout(STEP_WITHIN, cargo.output()).await else {
+        let minutes = STEP_WITHIN.as_secs() / 60;
+        bail!("building the tests took longer than {minutes} minutes");
+    };
+    let built = built.context("run cargo")?;
+    if !built.status.success() {
+        return Ok(vec![Ended::unbuilt()]);
+    }
+    let messages = String::from_utf8(built.stdout).context("understand cargo's messages")?;
+    let runners = runners::of_messages(&messages, &workspace.names_by_manifest())?;
+    let package = arguments.pattern.as_ref();
+    let package = package.filter(|name| workspace.selection(name).is_none());
+    let terms = runners::Terms {
+        environment: environment.to_vec(),
+        filter: package.cloned(),
+        is_long: arguments.all,
+    };
+    runners::run_all(runners, &terms, |line| terminal::say(line)).await
+}
+
+/// Runs a step's command, shows its output as it comes and keeps its runners' closing lines.
 async fn execute(
     step: Step,
     arguments: &Arguments,
