@@ -225,6 +225,29 @@ fn boards_are_never_scaled_by_lag() {
 }
 
 #[test]
+fn seconds_behind_are_asked_for_by_names_that_exist() {
+    let registry = brewline_charts::chart().join("../../telemetry/registry/metrics.yaml");
+    let registry = std::fs::read_to_string(registry).unwrap();
+    let all = variant("keda");
+    let order = find(&all, "ScaledObject", "brewline-order");
+    let query = order.text("/spec/triggers/0/metadata/query");
+    let (metric, labels) = query
+        .strip_prefix("max(")
+        .and_then(|rest| rest.split_once('{'))
+        .unwrap_or_else(|| panic!("{query}"));
+    let entry = registry
+        .split("- name: ")
+        .find(|entry| entry.lines().next() == Some(metric))
+        .unwrap_or_else(|| panic!("no metric {metric}"));
+    let label = labels.split('=').next().unwrap();
+    let known = entry
+        .lines()
+        .find(|line| line.trim().starts_with("labels:"));
+    assert!(known.unwrap().contains(label), "{metric} has no {label}");
+    assert!(labels.contains("namespace=\"shop\""), "{query}");
+}
+
+#[test]
 fn a_changed_installation_is_provisioned_anew_and_the_demo_is_left_alone() {
     let job = |sets: &[&str], part: &str| {
         let all = rendered(sets);
