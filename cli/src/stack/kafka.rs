@@ -218,8 +218,12 @@ pub async fn make_users(
         user: user.to_owned(),
         password: password.to_owned(),
     });
-    let users = admin.set_passwords(users.collect()).await;
-    users.context("make Kafka's users")?;
+    let users: Vec<Password> = users.collect();
+    // A managed Kafka has its users from somewhere else, and refuses even to be asked for none.
+    if !users.is_empty() {
+        let made = admin.set_passwords(users).await;
+        made.context("make Kafka's users")?;
+    }
     let acls = grants.iter().flat_map(Grant::acls).collect();
     admin.grant(acls).await.context("grant Kafka's rights")?;
     match secrets.kafka(OPERATOR) {

@@ -86,6 +86,8 @@ enum Part {
     Topics,
     /// Users of Kafka and their rights; the topics must be there
     Users,
+    /// The rights alone, where a managed Kafka has its users from somewhere else
+    Rights,
 }
 
 /// Provisions the servers.
@@ -121,7 +123,7 @@ impl Arguments {
         postgres.push((OPERATOR, VERIFY_ROLE.to_owned()));
         let kafka = [&SERVICE_USERS[..], &[OPERATOR]].concat();
         let secrets = Secrets::from_files(&self.secrets, &postgres, &kafka)?;
-        if secrets.is_empty() && self.part != Part::Topics {
+        if secrets.is_empty() && !matches!(self.part, Part::Topics | Part::Rights) {
             let shown = self.secrets.display();
             return Err(Usage(format!("{shown} holds no password of anybody")).into());
         }
@@ -141,6 +143,15 @@ impl Arguments {
             })
             .await?;
             terminal::say("Kafka has its users and their rights");
+        }
+        if self.part == Part::Rights {
+            let (login, grants) = (self.login()?, acl::grants(false));
+            let nobody = Secrets::default();
+            patiently(deadline, async || {
+                make_users(&login, &nobody, &grants).await
+            })
+            .await?;
+            terminal::say("Kafka's users have their rights");
         }
         Ok(())
     }
@@ -168,14 +179,15 @@ fn missing(name: &str) -> anyhow::Error {
 
 /// Tries until it succeeds or time is up. A server that starts refuses in many ways, which differ from
 /// one kind of server to the next: none of them is told from a lasting one.
-pub(super) async fn patiently(
+pub(super) async fn patiently<T>(
     deadline: Instant,
-    attempt: impl AsyncFn() -> anyhow::Result<()>,
-) -> anyhow::Result<()> {
+    attempt: impl AsyncFn() -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
     let mut said = String::new();
     loop {
-        let Err(error) = attempt().await else {
-            return Ok(());
+        let error = match attempt().await {
+            Ok(done) => return Ok(done),
+            Err(error) => error,
         };
         if Instant::now() >= deadline {
             return Err(error).context(Unknown("gave up".to_owned()));
