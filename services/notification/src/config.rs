@@ -1,6 +1,7 @@
 //! What this service has to be told.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use brewline_config::{Environment, Variable};
@@ -73,6 +74,18 @@ const WEBHOOK_TIMEOUT_MS: Variable = Variable {
     help: "How long one call may take, answer included, in milliseconds. 15 s is what Standard \
            Webhooks asks for at least.",
 };
+const WEBHOOK_AUTHORITIES_FILE: Variable = Variable {
+    name: "BREWLINE_WEBHOOK_AUTHORITIES_FILE",
+    default: None,
+    help: "A file of certificates in PEM that webhooks by https are trusted by, beside the system's. Unset: \
+           the system's alone.",
+};
+const WEBHOOK_SECRET_OVERLAP_HOURS: Variable = Variable {
+    name: "BREWLINE_WEBHOOK_SECRET_OVERLAP_HOURS",
+    default: Some("24"),
+    help: "How long a webhook's former secret signs beside its new one, in hours. 24: a day for whoever \
+           checks signatures to change over.",
+};
 const EVENTS_KEPT_HOURS: Variable = Variable {
     name: "BREWLINE_EVENTS_KEPT_HOURS",
     default: Some("72"),
@@ -96,6 +109,10 @@ pub struct Config {
     pub mail: MailSettings,
     /// How webhooks are called.
     pub call: CallSettings,
+    /// Whom webhooks by https are trusted by, beside the system's authorities.
+    pub authorities: Option<PathBuf>,
+    /// How long a webhook's former secret signs beside its new one.
+    pub secret_overlap: Duration,
     /// How long a message waits for its customer.
     pub customer_wait: Duration,
     /// How long events can be pulled.
@@ -113,6 +130,8 @@ pub fn read(env: &mut Environment) -> Option<Config> {
     let call = call(env);
     let customer_wait = env.millis(&CUSTOMER_WAIT_MS);
     let hours: Option<u32> = env.read(&EVENTS_KEPT_HOURS);
+    let authorities = env.optional(&WEBHOOK_AUTHORITIES_FILE);
+    let overlap_hours: Option<u32> = env.read(&WEBHOOK_SECRET_OVERLAP_HOURS);
     Some(Config {
         grpc_listen: grpc_listen?,
         postgres: postgres?,
@@ -122,6 +141,8 @@ pub fn read(env: &mut Environment) -> Option<Config> {
         mail: mail?,
         call: call?,
         customer_wait: customer_wait?,
+        authorities: authorities?,
+        secret_overlap: Duration::from_secs(u64::from(overlap_hours?) * 3_600),
         events_kept: Duration::from_secs(u64::from(hours?) * 3_600),
     })
 }

@@ -19,6 +19,12 @@ pub enum Error {
     /// There are as many endpoints as there may be.
     #[error("there are {0} webhook endpoints already")]
     TooMany(i64),
+    /// The idempotency key was used for another request.
+    #[error("the idempotency key was used for another request")]
+    KeyReused,
+    /// A request under the same idempotency key is being worked on.
+    #[error("a request with the same idempotency key is in flight")]
+    KeyInFlight,
     /// A read's view is behind what the caller has seen.
     #[error("what was written elsewhere has not arrived here yet")]
     ViewBehind,
@@ -28,8 +34,8 @@ pub enum Error {
     /// The database failed.
     #[error(transparent)]
     Database(#[from] DatabaseError),
-    /// An event that is stored cannot be read.
-    #[error("a stored event cannot be read: {0}")]
+    /// An event or an answer that is stored cannot be read.
+    #[error("what is stored cannot be read: {0}")]
     Stored(#[from] prost::DecodeError),
 }
 
@@ -41,6 +47,8 @@ impl From<Error> for Status {
             Error::Unknown(_) => rejection(Code::NotFound, "not-found", text),
             Error::Erased => rejection(Code::NotFound, "customer-erased", text),
             Error::TooMany(_) => rejection(Code::FailedPrecondition, "too-many-endpoints", text),
+            Error::KeyReused => rejection(Code::FailedPrecondition, "idempotency-key-reused", text),
+            Error::KeyInFlight => rejection(Code::Aborted, "idempotency-in-flight", text),
             Error::ViewBehind => rejection(Code::Unavailable, "view-behind", text),
             Error::Parked => rejection(Code::Unavailable, "view-behind-parked", text),
             Error::Database(cause) if cause.is_unavailable() || cause.is_retryable() => {

@@ -15,6 +15,7 @@ mod signals;
 
 use std::sync::Arc;
 
+use anyhow::Context as _;
 use brewline_kernel::system::{SystemClock, SystemIds};
 use brewline_messaging::{Monitor, Outbox, operator, views};
 use brewline_postgres::{Migration, Pool};
@@ -33,6 +34,7 @@ use crate::inbound::grpc::NotificationGrpc;
 use crate::inbound::order_consumer::{self, OrderEvents, Wake};
 use crate::inbound::view_operator;
 use crate::outbound::caller::Caller;
+use crate::outbound::https;
 use crate::outbound::mailer::Mailer;
 
 /// The service's name.
@@ -62,24 +64,30 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "housekeeping",
         sql: include_str!("../migrations/0004_housekeeping.sql"),
     },
+    Migration {
+        version: 5,
+        name: "claims",
+        sql: include_str!("../migrations/0005_claims.sql"),
+    },
 ];
 
 /// Starts the service: schema, relay, consumers, workers, gRPC.
 ///
 /// # Errors
-/// When the schema cannot be made or the port cannot be bound.
+/// When the schema cannot be made, the file of authorities cannot be read, or the port cannot be bound.
 pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
     let pool = database::open(&context, &config.postgres, MIGRATIONS).await?;
     let (postgres, kafka) = (&config.postgres, &config.kafka);
     events::publish(&context, &pool, postgres, kafka, &config.relay);
     let (monitor, wake) = (Monitor::default(), Wake::default());
     consume(&config, &context, &pool, &monitor, &wake);
-    work(&config, &context, &pool, &wake);
+    work(&config, &context, &pool, &wake)?;
     let service = NotificationGrpc {
         pool: pool.clone(),
         monitor: monitor.clone(),
         calls: Arc::clone(&wake.calls),
         allow_private: config.call.allow_private,
+        secret_overlap: config.secret_overlap,
     };
     let routes = Routes::new(NotificationServiceServer::new(service))
         .add_service(operator::service(pool, monitor))
@@ -110,7 +118,7 @@ fn consume(config: &Config, context: &Context, pool: &Pool, monitor: &Monitor, w
 }
 
 /// The loops that move deliveries on.
-fn work(config: &Config, context: &Context, pool: &Pool, wake: &Wake) {
+fn work(config: &Config, context: &Context, pool: &Pool, wake: &Wake) -> anyhow::Result<()> {
     let outbox = Outbox::new(config.relay.slots);
     let mails = SendMails {
         pool: pool.clone(),
@@ -128,10 +136,11 @@ fn work(config: &Config, context: &Context, pool: &Pool, wake: &Wake) {
         ids: Arc::new(SystemIds),
         mails: Arc::clone(&wake.mails),
     };
+    let tls = https::trust(config.authorities.as_deref()).context("trust for webhooks")?;
     let calls = CallHooks {
         pool: pool.clone(),
         clock: Arc::new(SystemClock),
-        caller: Arc::new(Caller::new(config.call)),
+        caller: Arc::new(Caller::new(config.call, tls)),
         settings: config.call,
         wake: Arc::clone(&wake.calls),
     };
@@ -141,6 +150,7 @@ fn work(config: &Config, context: &Context, pool: &Pool, wake: &Wake) {
     spawn(context, "meet-customers", meet.run(shutdown.clone()));
     let keep = housekeeping::run(pool.clone(), config.events_kept, shutdown);
     spawn(context, "housekeeping", keep);
+    Ok(())
 }
 
 fn spawn(context: &Context, name: &'static str, work: impl Future<Output = ()> + Send + 'static) {

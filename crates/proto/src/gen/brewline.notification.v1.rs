@@ -211,6 +211,9 @@ pub struct PutPreferencesResponse {
     /// What the customer wants to be told.
     #[prost(enumeration = "Kind", repeated, tag = "2")]
     pub kinds: ::prost::alloc::vec::Vec<i32>,
+    /// One more with each change; the version of a consistency token.
+    #[prost(int64, tag = "3")]
+    pub version: i64,
 }
 /// Where a machine outside wants to be called.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -239,6 +242,9 @@ pub struct Endpoint {
     /// How many were given up.
     #[prost(int64, tag = "8")]
     pub failed: i64,
+    /// One more with each change of the endpoint; the version of a consistency token.
+    #[prost(int64, tag = "9")]
+    pub version: i64,
 }
 /// Registers an endpoint.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -252,6 +258,12 @@ pub struct CreateEndpointRequest {
     /// Only orders of this store; empty: of all.
     #[prost(string, tag = "3")]
     pub store_id: ::prost::alloc::string::String,
+    /// Who asks.
+    #[prost(string, tag = "4")]
+    pub principal: ::prost::alloc::string::String,
+    /// The caller's name for this request; empty: a repeat makes another endpoint.
+    #[prost(string, tag = "5")]
+    pub idempotency_key: ::prost::alloc::string::String,
 }
 /// The endpoint, with its secret.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -262,6 +274,9 @@ pub struct CreateEndpointResponse {
     /// Signs every call, as Standard Webhooks says: `whsec_` and base64. Shown once.
     #[prost(string, tag = "2")]
     pub secret: ::prost::alloc::string::String,
+    /// True when this answer was given before under the same key.
+    #[prost(bool, tag = "3")]
+    pub replayed: bool,
 }
 /// Asks for all endpoints.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -282,7 +297,40 @@ pub struct DeleteEndpointRequest {
 }
 /// It is gone.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct DeleteEndpointResponse {}
+pub struct DeleteEndpointResponse {
+    /// One more than the endpoint's last version; the version of a consistency token.
+    #[prost(int64, tag = "1")]
+    pub version: i64,
+}
+/// Asks for a new secret.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RotateEndpointSecretRequest {
+    /// The endpoint.
+    #[prost(string, tag = "1")]
+    pub endpoint_id: ::prost::alloc::string::String,
+    /// Who asks.
+    #[prost(string, tag = "2")]
+    pub principal: ::prost::alloc::string::String,
+    /// The caller's name for this request; empty: a repeat makes another secret.
+    #[prost(string, tag = "3")]
+    pub idempotency_key: ::prost::alloc::string::String,
+}
+/// The endpoint, with its new secret.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RotateEndpointSecretResponse {
+    /// The endpoint.
+    #[prost(message, optional, tag = "1")]
+    pub endpoint: ::core::option::Option<Endpoint>,
+    /// Signs every call from now on. Shown once.
+    #[prost(string, tag = "2")]
+    pub secret: ::prost::alloc::string::String,
+    /// Until when the former secret signs as well.
+    #[prost(message, optional, tag = "3")]
+    pub former_until: ::core::option::Option<::prost_types::Timestamp>,
+    /// True when this answer was given before under the same key.
+    #[prost(bool, tag = "4")]
+    pub replayed: bool,
+}
 /// Asks for another delivery.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RedeliverEndpointRequest {
@@ -299,6 +347,9 @@ pub struct RedeliverEndpointResponse {
     /// How many events.
     #[prost(int64, tag = "1")]
     pub redelivered: i64,
+    /// The endpoint's version; the version of a consistency token.
+    #[prost(int64, tag = "2")]
+    pub version: i64,
 }
 /// Asks for events.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -635,6 +686,36 @@ pub mod notification_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// Gives an endpoint a new secret. For a while both sign; the new one is in this answer and in no other.
+        pub async fn rotate_endpoint_secret(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RotateEndpointSecretRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RotateEndpointSecretResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/brewline.notification.v1.NotificationService/RotateEndpointSecret",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "brewline.notification.v1.NotificationService",
+                        "RotateEndpointSecret",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
         /// Has what failed at an endpoint delivered again, and enables the endpoint.
         pub async fn redeliver_endpoint(
             &mut self,
@@ -748,6 +829,14 @@ pub mod notification_service_server {
             request: tonic::Request<super::DeleteEndpointRequest>,
         ) -> std::result::Result<
             tonic::Response<super::DeleteEndpointResponse>,
+            tonic::Status,
+        >;
+        /// Gives an endpoint a new secret. For a while both sign; the new one is in this answer and in no other.
+        async fn rotate_endpoint_secret(
+            &self,
+            request: tonic::Request<super::RotateEndpointSecretRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RotateEndpointSecretResponse>,
             tonic::Status,
         >;
         /// Has what failed at an endpoint delivered again, and enables the endpoint.
@@ -1059,6 +1148,55 @@ pub mod notification_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = DeleteEndpointSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/brewline.notification.v1.NotificationService/RotateEndpointSecret" => {
+                    #[allow(non_camel_case_types)]
+                    struct RotateEndpointSecretSvc<T: NotificationService>(pub Arc<T>);
+                    impl<
+                        T: NotificationService,
+                    > tonic::server::UnaryService<super::RotateEndpointSecretRequest>
+                    for RotateEndpointSecretSvc<T> {
+                        type Response = super::RotateEndpointSecretResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RotateEndpointSecretRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as NotificationService>::rotate_endpoint_secret(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RotateEndpointSecretSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -406,11 +406,17 @@ pub struct CancelOrderResponse {
     pub order: ::core::option::Option<Order>,
 }
 /// Asks to hand an order to its customer.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct CollectOrderRequest {
     /// The order.
     #[prost(string, tag = "1")]
     pub order_id: ::prost::alloc::string::String,
+    /// What of tickets must have moved their orders on before this one is judged, at most 8.
+    #[prost(message, repeated, tag = "2")]
+    pub tokens: ::prost::alloc::vec::Vec<ConsistencyToken>,
+    /// How long to wait for that, in milliseconds, at most 30,000.
+    #[prost(uint32, tag = "3")]
+    pub wait_ms: u32,
 }
 /// The order after it.
 #[derive(Clone, PartialEq, ::prost::Message)]

@@ -24,6 +24,8 @@ pub(super) const ORDERS: &str = "brewline.order.events.v1";
 pub(super) const CUSTOMERS: &str = "brewline.customer.events.v1";
 pub(super) const CATALOGUE: &str = "brewline.catalogue.events.v1";
 pub(super) const FULFILMENT: &str = "brewline.fulfilment.events.v1";
+/// What `notification` writes itself is in no topic: its tokens name the topic that it would be in.
+pub(super) const NOTIFICATIONS: &str = "brewline.notification.events.v1";
 pub(super) const INVENTORY: &str = "brewline.inventory.events.v1";
 
 /// What the caller has seen: the answer must not be older.

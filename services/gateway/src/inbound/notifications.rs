@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::body::Json;
 use super::call::Call;
-use super::consistency::Tokens;
+use super::consistency::{self, CONSISTENCY, Tokens};
 use super::edge::Edge;
 use super::fields::Faults;
 use super::path::Id;
@@ -115,11 +115,14 @@ pub(super) async fn put_preferences(
             notifications.put_preferences(request).await
         })
         .await?;
+    let subject = format!("preferences/{}", customer_id.as_str());
+    let token = consistency::token(consistency::NOTIFICATIONS, &subject, answer.version);
     let preferences = Preferences {
         channels: names(answer.channels(), &CHANNELS),
         kinds: names(answer.kinds(), &KINDS),
     };
-    Ok(Answer::json(StatusCode::OK, &preferences)?.finish())
+    let answer = Answer::json(StatusCode::OK, &preferences)?;
+    Ok(answer.with(CONSISTENCY, token).finish())
 }
 
 /// The values of names; each unknown one is a fault.

@@ -242,9 +242,19 @@ pub(super) async fn collect(
     _: Principal,
     call: Call,
     Id(order_id): Id<OrderId>,
+    Tokens(tokens): Tokens,
+    patience: Patience,
 ) -> Result<Response, Problem> {
+    let wait_ms = if tokens.is_empty() {
+        0
+    } else {
+        patience.wait_ms()
+    };
+    let call = call.waiting(std::time::Duration::from_millis(u64::from(wait_ms)));
     let message = wire::CollectOrderRequest {
         order_id: order_id.to_string(),
+        tokens,
+        wait_ms,
     };
     let mut orders = edge.upstreams().orders.clone();
     let answer = call

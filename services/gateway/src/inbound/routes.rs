@@ -96,6 +96,9 @@ const ROUTES: &[Route] = &[
     route("DELETE", "/v1/webhooks/{webhookId}", || {
         delete(webhooks::delete)
     }),
+    route("POST", "/v1/webhooks/{webhookId}/rotate", || {
+        post(webhooks::rotate)
+    }),
     route("POST", "/v1/webhooks/{webhookId}/redeliver", || {
         post(webhooks::redeliver)
     }),
@@ -119,6 +122,26 @@ pub fn served() -> Vec<(&'static str, &'static str)> {
         .iter()
         .map(|route| (route.method, route.path))
         .collect()
+}
+
+/// Those that read what stands behind the `?`. They refuse what they do not know; all others refuse everything.
+const WITH_QUERY: &[(&str, &str)] = &[
+    ("GET", "/v1/orders"),
+    ("GET", "/v1/orders/{orderId}"),
+    ("GET", "/v1/events"),
+    ("GET", "/v1/boards/{board}"),
+    ("GET", "/v1/boards/{board}/members/{memberId}"),
+];
+
+/// Whether this route, as it was matched, reads what stands behind the `?`.
+pub(super) fn has_query(method: &Method, matched: &MatchedPath) -> bool {
+    // HEAD is answered as GET is.
+    let method = if *method == Method::HEAD {
+        "GET"
+    } else {
+        method.as_str()
+    };
+    WITH_QUERY.contains(&(method, matched.as_str()))
 }
 
 /// The table as a service.

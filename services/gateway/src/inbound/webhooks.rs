@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
 use brewline_kernel::StoreId;
 use brewline_proto::notification::v1 as wire;
@@ -12,8 +12,10 @@ use uuid::Uuid;
 
 use super::body::{Json, OptionalJson};
 use super::call::Call;
+use super::consistency::{self, CONSISTENCY, Tokens};
 use super::edge::Edge;
 use super::fields::Faults;
+use super::headers::MaybeKey;
 use super::notifications::NOTIFICATION;
 use super::path::{Id, Named};
 use super::principal::Principal;
@@ -74,6 +76,16 @@ struct NewWebhookView {
     secret: String,
 }
 
+/// With the new secret, and until when the former one signs as well.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct RotatedView {
+    #[serde(flatten)]
+    webhook: WebhookView,
+    secret: String,
+    former_secret_until: Option<Instant>,
+}
+
 #[derive(Debug, Serialize)]
 struct RedeliveredView {
     redelivered: i64,
@@ -82,8 +94,9 @@ struct RedeliveredView {
 /// `POST /v1/webhooks`
 pub(super) async fn create(
     State(edge): State<Edge>,
-    _: Principal,
+    principal: Principal,
     call: Call,
+    key: MaybeKey,
     Json(webhook): Json<CreateWebhook>,
 ) -> Result<Response, Problem> {
     webhook.check()?;
@@ -91,6 +104,8 @@ pub(super) async fn create(
         url: webhook.url,
         types: webhook.types,
         store_id: webhook.store_id.unwrap_or_default(),
+        principal: principal.name().to_owned(),
+        idempotency_key: key.text(),
     };
     let mut notifications = edge.upstreams().notifications.clone();
     let made = call
@@ -101,12 +116,51 @@ pub(super) async fn create(
         .await?;
     let endpoint = made.endpoint.ok_or_else(|| nonsense("the webhook"))?;
     let path = format!("/v1/webhooks/{}", endpoint.endpoint_id);
+    let token = token(&endpoint.endpoint_id, endpoint.version);
     let view = NewWebhookView {
         webhook: endpoint.into(),
         secret: made.secret,
     };
     let answer = Answer::json(StatusCode::CREATED, &view)?;
-    Ok(answer.at(&path).finish())
+    Ok(answer
+        .at(&path)
+        .with(CONSISTENCY, token)
+        .replayed(made.replayed)
+        .finish())
+}
+
+/// `POST /v1/webhooks/{webhookId}/rotate`
+pub(super) async fn rotate(
+    State(edge): State<Edge>,
+    principal: Principal,
+    call: Call,
+    Id(webhook): Id<WebhookId>,
+    key: MaybeKey,
+) -> Result<Response, Problem> {
+    let message = wire::RotateEndpointSecretRequest {
+        endpoint_id: webhook.0.to_string(),
+        principal: principal.name().to_owned(),
+        idempotency_key: key.text(),
+    };
+    let mut notifications = edge.upstreams().notifications.clone();
+    let rotated = call
+        .to(NOTIFICATION)
+        .write(message, async |request| {
+            notifications.rotate_endpoint_secret(request).await
+        })
+        .await?;
+    let endpoint = rotated.endpoint.ok_or_else(|| nonsense("the webhook"))?;
+    let token = token(&endpoint.endpoint_id, endpoint.version);
+    let view = RotatedView {
+        webhook: endpoint.into(),
+        secret: rotated.secret,
+        former_secret_until: rotated.former_until.map(Into::into),
+    };
+    let answer = Answer::json(StatusCode::OK, &view)?;
+    Ok(answer
+        .with(CONSISTENCY, token)
+        .replayed(rotated.replayed)
+        .finish())
 }
 
 /// `GET /v1/webhooks`
@@ -114,6 +168,8 @@ pub(super) async fn list(
     State(edge): State<Edge>,
     _: Principal,
     call: Call,
+    // It is read from the very table that was written: whatever a token asks for is there.
+    Tokens(_): Tokens,
 ) -> Result<Response, Problem> {
     let mut notifications = edge.upstreams().notifications.clone();
     let listed = call
@@ -137,12 +193,15 @@ pub(super) async fn delete(
         endpoint_id: webhook.0.to_string(),
     };
     let mut notifications = edge.upstreams().notifications.clone();
-    call.to(NOTIFICATION)
+    let deleted = call
+        .to(NOTIFICATION)
         .write(message, async |request| {
             notifications.delete_endpoint(request).await
         })
         .await?;
-    Ok(Answer::empty(StatusCode::NO_CONTENT).finish())
+    let token = token(&webhook.0.to_string(), deleted.version);
+    let answer = Answer::empty(StatusCode::NO_CONTENT);
+    Ok(answer.with(CONSISTENCY, token).finish())
 }
 
 /// `POST /v1/webhooks/{webhookId}/redeliver`
@@ -173,7 +232,14 @@ pub(super) async fn redeliver(
     let view = RedeliveredView {
         redelivered: answer.redelivered,
     };
-    Ok(Answer::json(StatusCode::ACCEPTED, &view)?.finish())
+    let token = token(&webhook.0.to_string(), answer.version);
+    let answer = Answer::json(StatusCode::ACCEPTED, &view)?;
+    Ok(answer.with(CONSISTENCY, token).finish())
+}
+
+fn token(webhook_id: &str, version: i64) -> Option<HeaderValue> {
+    let subject = format!("webhook/{webhook_id}");
+    consistency::token(consistency::NOTIFICATIONS, &subject, version)
 }
 
 // === impl WebhookId ===

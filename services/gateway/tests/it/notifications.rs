@@ -15,11 +15,14 @@ async fn preferences_arrive_as_they_were_put_even_when_they_want_nothing() {
     let answer = wire::PutPreferencesResponse {
         channels: Vec::new(),
         kinds: vec![wire::Kind::Ready.into()],
+        version: 3,
     };
     it.stub.say("put_preferences", answer);
     let body = json!({ "channels": [], "kinds": ["ready"] });
     let response = it.put(PREFERENCES, &body).await;
     assert_eq!(response.status(), StatusCode::OK);
+    let token = "brewline.notification.events.v1:preferences/customer-demo:3";
+    assert_eq!(header(&response, "brewline-consistency"), token);
     assert_eq!(json(response).await, body);
     let (_, sent): (_, wire::PutPreferencesRequest) = it.stub.last("put_preferences");
     assert_eq!(sent.customer_id, "customer-demo");
@@ -57,11 +60,14 @@ async fn a_secret_is_shown_when_a_webhook_is_made_and_never_again() {
     let made = wire::CreateEndpointResponse {
         endpoint: Some(webhook()),
         secret: "whsec_x".to_owned(),
+        replayed: false,
     };
     it.stub.say("create_endpoint", made);
     let body = json!({ "url": "https://example.com/hook" });
     let response = it.post("/v1/webhooks", &body).await;
     assert_eq!(response.status(), StatusCode::CREATED);
+    let token = format!("brewline.notification.events.v1:webhook/{ORDER_ID}:4");
+    assert_eq!(header(&response, "brewline-consistency"), token);
     let path = format!("/v1/webhooks/{ORDER_ID}");
     assert_eq!(header(&response, "location"), path);
     assert_eq!(json(response).await["secret"], "whsec_x");
@@ -101,4 +107,41 @@ async fn an_absent_service_is_named_by_its_part() {
     let response = it.get("/v1/webhooks").await;
     assert!(matches!(response.status().as_u16(), 503 | 504));
     assert_eq!(json(response).await["missing"], "notification");
+}
+
+#[tokio::test]
+async fn the_key_of_a_registration_or_a_rotation_travels_and_its_replay_is_marked() {
+    let it = Edge::start().await;
+    let made = wire::CreateEndpointResponse {
+        endpoint: Some(webhook()),
+        secret: "whsec_x".to_owned(),
+        replayed: true,
+    };
+    it.stub.say("create_endpoint", made);
+    let body = json!({ "url": "https://example.com/hook" });
+    let request = it.request(Method::POST, "/v1/webhooks").json(&body);
+    let response = request.header("idempotency-key", "k").send().await.unwrap();
+    assert_eq!(header(&response, "idempotency-replayed"), "true");
+    let (_, sent): (_, wire::CreateEndpointRequest) = it.stub.last("create_endpoint");
+    assert_eq!(sent.idempotency_key, "k");
+    assert!(!sent.principal.is_empty());
+    let rotated = wire::RotateEndpointSecretResponse {
+        endpoint: Some(webhook()),
+        secret: "whsec_y".to_owned(),
+        former_until: webhook().created_at,
+        replayed: false,
+    };
+    it.stub.say("rotate_endpoint_secret", rotated);
+    let path = format!("/v1/webhooks/{ORDER_ID}/rotate");
+    let request = it.request(Method::POST, &path);
+    let response = request.header("idempotency-key", "r").send().await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+    let answer = json(response).await;
+    assert_eq!(answer["secret"], "whsec_y");
+    assert!(answer["formerSecretUntil"].is_string());
+    let (_, sent): (_, wire::RotateEndpointSecretRequest) = it.stub.last("rotate_endpoint_secret");
+    assert_eq!(
+        (sent.endpoint_id.as_str(), sent.idempotency_key.as_str()),
+        (ORDER_ID, "r")
+    );
 }

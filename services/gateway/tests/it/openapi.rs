@@ -273,20 +273,32 @@ fn script_notifications(it: &Edge) {
     let preferences = notification::PutPreferencesResponse {
         channels: vec![notification::Channel::Email.into()],
         kinds: vec![notification::Kind::Ready.into()],
+        version: 2,
     };
     it.stub.say("put_preferences", preferences);
     let made = notification::CreateEndpointResponse {
         endpoint: Some(samples::webhook()),
         secret: "whsec_x".to_owned(),
+        replayed: true,
     };
     it.stub.say("create_endpoint", made);
+    let rotated = notification::RotateEndpointSecretResponse {
+        endpoint: Some(samples::webhook()),
+        secret: "whsec_y".to_owned(),
+        former_until: samples::webhook().created_at,
+        replayed: true,
+    };
+    it.stub.say("rotate_endpoint_secret", rotated);
     let listed = notification::ListEndpointsResponse {
         endpoints: vec![samples::webhook()],
     };
     it.stub.say("list_endpoints", listed);
-    it.stub
-        .say("delete_endpoint", notification::DeleteEndpointResponse {});
-    let again = notification::RedeliverEndpointResponse { redelivered: 1 };
+    let deleted = notification::DeleteEndpointResponse { version: 5 };
+    it.stub.say("delete_endpoint", deleted);
+    let again = notification::RedeliverEndpointResponse {
+        redelivered: 1,
+        version: 5,
+    };
     it.stub.say("redeliver_endpoint", again);
     let page = notification::PullEventsResponse {
         events: vec![samples::pulled_event()],

@@ -1,9 +1,9 @@
 //! Orders: every status and header of their calls.
 
 use brewline_proto::order::v1::{
-    CancelOrderRequest, CancelOrderResponse, ConsistencyToken, GetOrderRequest, GetOrderResponse,
-    ListOrdersRequest, ListOrdersResponse, OrderStatus, PaymentStatus, PlaceOrderRequest,
-    PlaceOrderResponse,
+    CancelOrderRequest, CancelOrderResponse, CollectOrderRequest, CollectOrderResponse,
+    ConsistencyToken, GetOrderRequest, GetOrderResponse, ListOrdersRequest, ListOrdersResponse,
+    OrderStatus, PaymentStatus, PlaceOrderRequest, PlaceOrderResponse,
 };
 use reqwest::{Method, StatusCode};
 use serde_json::json;
@@ -290,4 +290,22 @@ async fn cancelling_tells_whether_the_barista_is_asked() {
     // Neither key nor body are needed: cancelling twice is harmless.
     let bare = it.request(Method::POST, &path).send().await.unwrap();
     assert_eq!(bare.status(), StatusCode::ACCEPTED);
+}
+
+#[tokio::test]
+async fn a_token_of_the_last_ticket_travels_with_the_handing_over() {
+    let it = Edge::start().await;
+    let order = Some(order(OrderStatus::Collected, 5));
+    it.stub.say("collect_order", CollectOrderResponse { order });
+    let path = format!("/v1/orders/{ORDER_ID}/collect");
+    let token = format!("brewline.fulfilment.events.v1:{ORDER_ID}:5");
+    let request = it.request(Method::POST, &path);
+    let request = request.header("brewline-consistency", token);
+    let response = request.header("prefer", "wait=3").send().await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+    let (_, sent): (_, CollectOrderRequest) = it.stub.last("collect_order");
+    assert_eq!((sent.tokens.len(), sent.wait_ms), (1, 3_000));
+    it.request(Method::POST, &path).send().await.unwrap();
+    let (_, sent): (_, CollectOrderRequest) = it.stub.last("collect_order");
+    assert_eq!(sent.wait_ms, 0, "nobody waits for nothing");
 }

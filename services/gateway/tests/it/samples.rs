@@ -232,6 +232,7 @@ pub(crate) fn webhook() -> notification::Endpoint {
         disabled_at: Some(at),
         pending: 3,
         failed: 1,
+        version: 4,
     }
 }
 

@@ -248,6 +248,7 @@ services! {
         create_endpoint: CreateEndpointRequest => CreateEndpointResponse;
         list_endpoints: ListEndpointsRequest => ListEndpointsResponse;
         delete_endpoint: DeleteEndpointRequest => DeleteEndpointResponse;
+        rotate_endpoint_secret: RotateEndpointSecretRequest => RotateEndpointSecretResponse;
         redeliver_endpoint: RedeliverEndpointRequest => RedeliverEndpointResponse;
         pull_events: PullEventsRequest => PullEventsResponse;
     }

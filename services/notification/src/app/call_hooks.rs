@@ -3,7 +3,6 @@
 //! Each endpoint has room of its own, for calls at once and calls a second, and gives only as many as it
 //! has room for. An endpoint that hangs fills its own room and nobody else's.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,11 +11,9 @@ use brewline_kernel::{Clock, system};
 use brewline_notification_domain::{CallNext, after_call};
 use brewline_postgres::{Error as DatabaseError, Pace, Pool};
 use tokio::sync::Notify;
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
-use super::rate::Rate;
+use super::rooms::Rooms;
 use crate::outbound::caller::{Call, CallSettings, Caller};
 use crate::outbound::endpoints::{self, Claimed, Recorded};
 use crate::outbound::event_json;
@@ -53,16 +50,9 @@ pub struct CallHooks {
 struct Worker {
     parts: CallHooks,
     pace: Pace,
-    rooms: HashMap<Uuid, Room>,
-    calling: JoinSet<Done>,
+    rooms: Rooms<Done>,
     done: Vec<Done>,
     more: bool,
-}
-
-/// What one endpoint has in hand.
-struct Room {
-    busy: usize,
-    rate: Rate,
 }
 
 /// A call that is over.
@@ -78,9 +68,8 @@ impl CallHooks {
     pub async fn run(self, shutdown: CancellationToken) {
         let mut worker = Worker {
             pace: self.pool.pace(),
+            rooms: Rooms::new(self.settings.per_endpoint_max, self.settings.per_second_max),
             parts: self,
-            rooms: HashMap::new(),
-            calling: JoinSet::new(),
             done: Vec::new(),
             more: true,
         };
@@ -103,8 +92,8 @@ impl std::fmt::Debug for CallHooks {
 
 impl Worker {
     async fn turn(&mut self, shutdown: &CancellationToken) {
-        while let Some(done) = self.calling.try_join_next() {
-            self.done.extend(done);
+        while let Some(done) = self.rooms.try_next() {
+            self.done.push(done);
         }
         let work = self.more || !self.done.is_empty();
         if work && self.pace.is_ready() {
@@ -120,7 +109,7 @@ impl Worker {
         tokio::select! {
             () = shutdown.cancelled() => {}
             () = pace.ready(), if work => {}
-            Some(done) = self.calling.join_next() => self.done.extend(done),
+            Some(done) = self.rooms.next() => self.done.push(done),
             () = self.parts.wake.notified() => self.more = true,
             () = tokio::time::sleep(POLL) => self.more = true,
         }
@@ -131,38 +120,23 @@ impl Worker {
         self.more = false;
         let connection = self.parts.pool.get().await?;
         let fanned_out = endpoints::fan_out(&connection, STRETCH_EVENTS).await?;
-        if self.calling.len() >= CALLS_MAX {
+        if self.rooms.len() >= CALLS_MAX {
             return Ok(());
         }
-        let usual = i64::from(self.parts.settings.per_endpoint_max);
         let lease = self.parts.settings.timeout * LEASE_TIMEOUTS;
-        let claimed = endpoints::claim(&connection, &self.busy(), usual, lease).await?;
+        let (busy, usual) = (self.rooms.busy(), self.rooms.usual());
+        let claimed = endpoints::claim(&connection, &busy, usual, lease).await?;
         self.more = fanned_out > 0 || !claimed.is_empty();
         claimed.into_iter().for_each(|claimed| self.begin(claimed));
         Ok(())
     }
 
-    /// The endpoints with calls on their way or too many just made, with the room they have left.
-    fn busy(&mut self) -> Vec<(Uuid, i64)> {
-        let most = usize::try_from(self.parts.settings.per_endpoint_max).unwrap_or(usize::MAX);
-        let room = |(id, room): (&Uuid, &mut Room)| {
-            let left = most.saturating_sub(room.busy).min(room.rate.room());
-            (*id, i64::try_from(left).unwrap_or(i64::MAX))
-        };
-        self.rooms.iter_mut().map(room).collect()
-    }
-
     fn begin(&mut self, claimed: Claimed) {
-        let per_second = self.parts.settings.per_second_max;
-        let room = self.rooms.entry(claimed.endpoint).or_insert_with(|| Room {
-            busy: 0,
-            rate: Rate::new(per_second),
-        });
-        room.busy = room.busy.saturating_add(1);
-        room.rate.take(1);
         let caller = Arc::clone(&self.parts.caller);
         let timestamp_s = self.parts.clock.now().as_millis().div_euclid(1_000);
-        self.calling.spawn(call(caller, claimed, timestamp_s));
+        let endpoint = claimed.endpoint;
+        self.rooms
+            .begin(endpoint, call(caller, claimed, timestamp_s));
     }
 
     async fn record(&mut self) -> Result<(), DatabaseError> {
@@ -171,20 +145,13 @@ impl Worker {
         }
         failpoint::hit("notification.hook-sent-before-record");
         let calls: Vec<Recorded> = self.done.iter().map(recorded).collect();
-        let gone = self
-            .done
-            .iter()
-            .filter(|done| done.next == CallNext::Disable);
-        let gone: Vec<Uuid> = gone.map(|done| done.claimed.endpoint).collect();
         let mut connection = self.parts.pool.get().await?;
         let tx = connection.transaction().await?;
-        endpoints::record(&tx, &calls, &gone).await?;
+        endpoints::record(&tx, &calls).await?;
         tx.commit().await?;
         for done in std::mem::take(&mut self.done) {
             signals::call(outcome(&done));
-            if let Some(room) = self.rooms.get_mut(&done.claimed.endpoint) {
-                room.busy = room.busy.saturating_sub(1);
-            }
+            self.rooms.leave(done.claimed.endpoint);
         }
         self.more = true;
         Ok(())
@@ -234,7 +201,8 @@ fn recorded(done: &Done) -> Recorded {
     Recorded {
         endpoint: done.claimed.endpoint,
         event: done.claimed.event.id,
-        attempts: done.claimed.attempts,
+        claims: done.claimed.claims,
+        gone: done.next == CallNext::Disable,
         state,
         reason: reason.to_owned(),
         after,

@@ -6,4 +6,6 @@ pub mod housekeeping;
 pub mod meet_customers;
 pub mod pull_events;
 pub mod rate;
+mod requests;
+mod rooms;
 pub mod send_mails;

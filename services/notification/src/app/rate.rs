@@ -35,6 +35,13 @@ impl Rate {
         usize::try_from(self.tokens_micros / TOKEN_MICROS).unwrap_or(usize::MAX)
     }
 
+    /// Whether nothing was begun for long enough.
+    pub fn is_full(&mut self) -> bool {
+        self.fill();
+        let full = u64::from(self.per_second).saturating_mul(TOKEN_MICROS);
+        self.tokens_micros >= full
+    }
+
     /// So many are begun.
     pub fn take(&mut self, begun: usize) {
         let begun = u64::try_from(begun).unwrap_or(u64::MAX);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use brewline_kernel::system::SystemIds;
-use brewline_kernel::{CustomerId, OrderId, StoreId, Timestamp};
+use brewline_kernel::{CustomerId, OrderId, StoreId};
 use brewline_messaging::Monitor;
 use brewline_messaging::held::{self, Held, Token};
 use brewline_notification_domain::{Channel, HOOK_TYPES, Kind, message_id};
@@ -13,6 +13,7 @@ use brewline_postgres::Pool;
 use brewline_proto::notification::v1 as wire;
 use brewline_proto::notification::v1::notification_service_server::NotificationService;
 use brewline_proto::order::v1::ConsistencyToken;
+use sha2::{Digest as _, Sha256};
 use tokio::sync::Notify;
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
@@ -21,10 +22,14 @@ use crate::app::{endpoints, pull_events};
 use crate::error::Error;
 use crate::inbound::{customer_consumer, order_consumer};
 use crate::outbound::deliveries::{Of, Shown};
+use crate::outbound::endpoint_codec::{endpoint, instant};
 use crate::outbound::event_log::Filter;
-use crate::outbound::{
-    customers, deliveries, endpoints as endpoint_store, event_codec, event_json,
-};
+use crate::outbound::idempotency_store::Keyed;
+use crate::outbound::{customers, deliveries, event_codec, event_json};
+
+/// The routes under which idempotency keys are kept.
+const CREATE: &str = "create-endpoint";
+const ROTATE: &str = "rotate-endpoint-secret";
 
 /// The longest a read waits.
 const WAIT_MAX: Duration = Duration::from_secs(30);
@@ -40,6 +45,8 @@ pub struct NotificationGrpc {
     pub calls: Arc<Notify>,
     /// Whether webhooks may lead to addresses that are not public.
     pub allow_private: bool,
+    /// How long a webhook's former secret signs beside its new one.
+    pub secret_overlap: Duration,
 }
 
 #[tonic::async_trait]
@@ -73,10 +80,11 @@ impl NotificationService for NotificationGrpc {
         if channels.len() != request.channels.len() || kinds.len() != request.kinds.len() {
             return Err(invalid("kinds", "a channel or a kind is not known here"));
         }
-        self.set_wishes(&customer, &channels, &kinds).await?;
+        let version = self.set_wishes(&customer, &channels, &kinds).await?;
         Ok(Response::new(wire::PutPreferencesResponse {
             channels: request.channels,
             kinds: request.kinds,
+            version,
         }))
     }
 
@@ -90,20 +98,31 @@ impl NotificationService for NotificationGrpc {
             types: types(request.types)?,
             url: request.url,
         };
+        let keyed = keyed(
+            CREATE,
+            request.principal,
+            request.idempotency_key,
+            &[
+                &wanted.url,
+                wanted.store.as_deref().unwrap_or_default(),
+                &wanted.types.join(","),
+            ],
+        );
         let (ids, allow) = (&SystemIds, self.allow_private);
-        let (made, created_at) = endpoints::create(&self.pool, ids, wanted, allow).await?;
-        let endpoint = wire::Endpoint {
-            endpoint_id: made.id.to_string(),
-            url: made.url,
-            types: made.types,
-            store_id: made.store.unwrap_or_default(),
-            created_at: Some(instant(created_at)),
-            ..Default::default()
-        };
-        Ok(Response::new(wire::CreateEndpointResponse {
-            endpoint: Some(endpoint),
-            secret: made.secret,
-        }))
+        let made = endpoints::create(&self.pool, ids, wanted, allow, keyed).await?;
+        Ok(Response::new(made))
+    }
+
+    async fn rotate_endpoint_secret(
+        &self,
+        request: Request<wire::RotateEndpointSecretRequest>,
+    ) -> Result<Response<wire::RotateEndpointSecretResponse>, Status> {
+        let request = request.into_inner();
+        let (id, _) = parsed::<Uuid>("webhookId", &request.endpoint_id)?;
+        let asked = [request.endpoint_id.as_str()];
+        let keyed = keyed(ROTATE, request.principal, request.idempotency_key, &asked);
+        let rotated = endpoints::rotate(&self.pool, id, self.secret_overlap, keyed).await?;
+        Ok(Response::new(rotated))
     }
 
     async fn list_endpoints(
@@ -120,8 +139,8 @@ impl NotificationService for NotificationGrpc {
         request: Request<wire::DeleteEndpointRequest>,
     ) -> Result<Response<wire::DeleteEndpointResponse>, Status> {
         let (id, _) = parsed::<Uuid>("webhookId", &request.get_ref().endpoint_id)?;
-        endpoints::delete(&self.pool, id).await?;
-        Ok(Response::new(wire::DeleteEndpointResponse {}))
+        let version = endpoints::delete(&self.pool, id).await?;
+        Ok(Response::new(wire::DeleteEndpointResponse { version }))
     }
 
     async fn redeliver_endpoint(
@@ -134,10 +153,11 @@ impl NotificationService for NotificationGrpc {
             "" => None,
             text => Some(parsed::<Uuid>("eventId", text)?.0),
         };
-        let calls = endpoints::redeliver(&self.pool, id, event).await?;
+        let (calls, version) = endpoints::redeliver(&self.pool, id, event).await?;
         self.calls.notify_one();
         Ok(Response::new(wire::RedeliverEndpointResponse {
             redelivered: i64::try_from(calls).unwrap_or(i64::MAX),
+            version,
         }))
     }
 
@@ -207,14 +227,30 @@ impl NotificationGrpc {
         customer: &CustomerId,
         channels: &[Channel],
         kinds: &[Kind],
-    ) -> Result<(), Error> {
+    ) -> Result<i64, Error> {
         let mut connection = self.pool.get().await?;
         let tx = connection.transaction().await?;
-        if !customers::set_wishes(&tx, customer, channels, kinds).await? {
-            return Err(Error::Erased);
-        }
-        Ok(tx.commit().await?)
+        let set = customers::set_wishes(&tx, customer, channels, kinds).await?;
+        let version = set.ok_or(Error::Erased)?;
+        tx.commit().await?;
+        Ok(version)
     }
+}
+
+/// The key of a request, if its caller gave it one, with what was asked for.
+fn keyed(route: &'static str, principal: String, key: String, asked: &[&str]) -> Option<Keyed> {
+    // Lengths keep the fields apart.
+    let mut fingerprint = Sha256::new();
+    for field in asked {
+        fingerprint.update(u64::try_from(field.len()).unwrap_or(u64::MAX).to_be_bytes());
+        fingerprint.update(field.as_bytes());
+    }
+    (!key.is_empty()).then(|| Keyed {
+        route,
+        principal,
+        key,
+        fingerprint: fingerprint.finalize().into(),
+    })
 }
 
 fn token(token: &ConsistencyToken) -> Token {
@@ -304,27 +340,5 @@ fn delivery(shown: Shown) -> wire::Delivery {
         created_at: Some(instant(shown.created_at)),
         sent_at: shown.sent_at.map(instant),
         reason: shown.reason,
-    }
-}
-
-fn endpoint(shown: endpoint_store::Shown) -> wire::Endpoint {
-    wire::Endpoint {
-        endpoint_id: shown.id.to_string(),
-        url: shown.url,
-        types: shown.types,
-        store_id: shown.store.unwrap_or_default(),
-        created_at: Some(instant(shown.created_at)),
-        disabled_at: shown.disabled_at.map(instant),
-        pending: shown.pending,
-        failed: shown.failed,
-    }
-}
-
-fn instant(at: Timestamp) -> prost_types::Timestamp {
-    let micros = at.as_micros();
-    let nanos = micros.rem_euclid(1_000_000).saturating_mul(1_000);
-    prost_types::Timestamp {
-        seconds: micros.div_euclid(1_000_000),
-        nanos: i32::try_from(nanos).unwrap_or(0),
     }
 }

@@ -1,4 +1,4 @@
-//! Webhooks, by HTTP.
+//! Webhooks, by HTTP and HTTPS.
 //!
 //! An endpoint's name is resolved once and all its addresses are judged; the connection then goes to
 //! those and to no others. Were the name resolved again when connecting, it could mean another address
@@ -7,16 +7,25 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use brewline_notification_domain::{CallAnswer, refusal, signed};
+use bytes::Bytes;
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use reqwest::{Client, Response, Url, redirect};
+use http::header::RETRY_AFTER;
+use http::{HeaderMap, Request, Uri};
+use http_body::Body;
+use http_body_util::{BodyExt as _, Full};
+use hyper_util::client::legacy;
+use rustls::ClientConfig;
 use sha2::Sha256;
+use url::Url;
 use uuid::Uuid;
+
+use super::https::{self, Client};
 
 /// What a secret begins with, by the specification.
 const SECRET_PREFIX: &str = "whsec_";
@@ -65,6 +74,7 @@ pub struct Call {
 /// Calls webhooks.
 pub struct Caller {
     settings: CallSettings,
+    tls: Arc<ClientConfig>,
     clients: Mutex<HashMap<Uuid, Pinned>>,
 }
 
@@ -73,6 +83,7 @@ pub struct Caller {
 struct Pinned {
     client: Client,
     url: String,
+    uri: Uri,
     since: Instant,
 }
 
@@ -80,11 +91,8 @@ struct Pinned {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unfit {
     /// It is none.
-    #[error("is no URL of http without user and fragment")]
+    #[error("is no URL of http or https without user and fragment")]
     Url,
-    /// It wants TLS.
-    #[error("is https, which is not spoken here: name a proxy that speaks it")]
-    Tls,
     /// Its name is not known.
     #[error("its host is not found")]
     Unresolved,
@@ -96,11 +104,15 @@ pub enum Unfit {
 // === impl Caller ===
 
 impl Caller {
-    /// A caller that connects when there is a call.
+    /// A caller that connects when there is a call, and trusts whom `tls` says.
     #[must_use]
-    pub fn new(settings: CallSettings) -> Self {
+    pub fn new(settings: CallSettings, tls: Arc<ClientConfig>) -> Self {
         let clients = Mutex::default();
-        Self { settings, clients }
+        Self {
+            settings,
+            tls,
+            clients,
+        }
     }
 
     /// Calls, and yields what was answered.
@@ -116,24 +128,27 @@ impl Caller {
     }
 
     async fn send(&self, call: &Call) -> CallAnswer {
-        let client = match self.client(call).await {
-            Ok(client) => client,
+        let (client, uri) = match self.client(call).await {
+            Ok(reached) => reached,
             Err(unfit @ Unfit::Address(_)) => return CallAnswer::Forbidden(unfit.to_string()),
             Err(unfit) => return CallAnswer::None(unfit.to_string()),
         };
         let Some(signature) = signature(call) else {
             return CallAnswer::None("its secret is unusable".to_owned());
         };
-        let request = client
-            .post(&call.url)
+        let request = Request::post(uri)
             .header("content-type", "application/json")
+            .header("accept", "*/*")
             .header("user-agent", "brewline-webhooks/1")
             .header("webhook-id", &call.id)
             .header("webhook-timestamp", call.timestamp_s.to_string())
             .header("webhook-signature", signature)
-            .body(call.body.clone());
-        match request.send().await {
-            Ok(response) => answer(response).await,
+            .body(Full::from(call.body.clone()));
+        let Ok(request) = request else {
+            return CallAnswer::None(Unfit::Url.to_string());
+        };
+        match client.request(request).await {
+            Ok(response) => answer(response, call.timestamp_s).await,
             Err(error) => {
                 self.forget(call.endpoint);
                 CallAnswer::None(why(&error).to_owned())
@@ -141,22 +156,19 @@ impl Caller {
         }
     }
 
-    async fn client(&self, call: &Call) -> Result<Client, Unfit> {
-        if let Some(client) = self.known(call) {
-            return Ok(client);
+    async fn client(&self, call: &Call) -> Result<(Client, Uri), Unfit> {
+        if let Some(reached) = self.known(call) {
+            return Ok(reached);
         }
         let url = url(&call.url)?;
         let addresses = resolve(&url, self.settings.allow_private).await?;
-        let host = url.host_str().unwrap_or_default();
-        let client = Client::builder()
-            .redirect(redirect::Policy::none())
-            .no_proxy()
-            .resolve_to_addrs(host, &addresses)
-            .build()
-            .map_err(|_| Unfit::Url)?;
+        let client = https::client(&self.tls, &addresses);
+        // As it was parsed and judged: others may read odd spellings of an address otherwise.
+        let uri: Uri = url.as_str().parse().map_err(|_| Unfit::Url)?;
         let pinned = Pinned {
             client: client.clone(),
             url: call.url.clone(),
+            uri: uri.clone(),
             since: Instant::now(),
         };
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
@@ -164,14 +176,14 @@ impl Caller {
         if clients.len() < CLIENTS_MAX {
             clients.insert(call.endpoint, pinned);
         }
-        Ok(client)
+        Ok((client, uri))
     }
 
-    fn known(&self, call: &Call) -> Option<Client> {
+    fn known(&self, call: &Call) -> Option<(Client, Uri)> {
         let clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         let pinned = clients.get(&call.endpoint)?;
         let fresh = pinned.since.elapsed() < RESOLVED_FOR && pinned.url == call.url;
-        fresh.then(|| pinned.client.clone())
+        fresh.then(|| (pinned.client.clone(), pinned.uri.clone()))
     }
 
     fn forget(&self, endpoint: Uuid) {
@@ -200,10 +212,7 @@ pub async fn fit(text: &str, allow_private: bool) -> Result<(), Unfit> {
 
 fn url(text: &str) -> Result<Url, Unfit> {
     let url = Url::parse(text).map_err(|_| Unfit::Url)?;
-    if url.scheme() == "https" {
-        return Err(Unfit::Tls);
-    }
-    let plain = url.scheme() == "http"
+    let plain = matches!(url.scheme(), "http" | "https")
         && url.username().is_empty()
         && url.password().is_none()
         && url.fragment().is_none()
@@ -254,13 +263,17 @@ pub fn secret(random: &[u8; 32]) -> String {
 }
 
 /// The status, once a bounded part of the body has been read: a connection with an unread body is lost.
-async fn answer(mut response: Response) -> CallAnswer {
+async fn answer<B>(response: http::Response<B>, called_s: i64) -> CallAnswer
+where
+    B: Body<Data = Bytes> + Unpin,
+{
     let status = response.status().as_u16();
-    let retry_after = retry_after(&response);
+    let retry_after = retry_after(response.headers(), called_s);
+    let mut body = response.into_body();
     let drain = async {
         let mut read = 0_usize;
-        while let Ok(Some(chunk)) = response.chunk().await {
-            read = read.saturating_add(chunk.len());
+        while let Some(Ok(frame)) = body.frame().await {
+            read = read.saturating_add(frame.data_ref().map_or(0, Bytes::len));
             if read > ANSWER_BYTES_MAX {
                 break;
             }
@@ -274,18 +287,25 @@ async fn answer(mut response: Response) -> CallAnswer {
     }
 }
 
-/// In seconds; the other form, a date, is rare, and the schedule waits as well.
-fn retry_after(response: &Response) -> Option<Duration> {
-    let text = response.headers().get("retry-after")?.to_str().ok()?;
-    text.trim().parse().ok().map(Duration::from_secs)
+/// Seconds, or the date until when to wait: an HTTP date in any of its three forms. What is neither counts
+/// as nothing; the schedule waits as well.
+fn retry_after(headers: &HeaderMap, called_s: i64) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let until = httpdate::parse_http_date(text).ok()?;
+    let until = until.duration_since(UNIX_EPOCH).ok()?;
+    let called = Duration::from_secs(u64::try_from(called_s).ok()?);
+    Some(until.saturating_sub(called))
 }
 
 /// In words of ours: a library's hold addresses.
-fn why(error: &reqwest::Error) -> &'static str {
-    if error.is_connect() {
+fn why(error: &legacy::Error) -> &'static str {
+    if https::is_tls(error) {
+        "TLS with it failed: its certificate must be for this name and from an authority that is trusted"
+    } else if error.is_connect() {
         "it is not reached"
-    } else if error.is_builder() {
-        "its scheme is not spoken here"
     } else {
         "the connection to it broke"
     }
@@ -345,11 +365,29 @@ mod tests {
             assert_eq!(fit(text, true).await, Err(Unfit::Url), "{text}");
         }
         assert_eq!(fit("http://8.8.8.8/hook", false).await, Ok(()));
-        let tls = fit("https://8.8.8.8/hook", false).await;
-        assert_eq!(
-            tls,
-            Err(Unfit::Tls),
-            "it is refused instead of failing later"
-        );
+        assert_eq!(fit("https://8.8.8.8/hook", false).await, Ok(()));
+        let ours = fit("https://127.0.0.1/hook", false).await;
+        assert!(matches!(ours, Err(Unfit::Address(_))), "{ours:?}");
+    }
+
+    #[test]
+    fn whoever_asks_to_wait_is_understood_in_seconds_and_as_a_date() {
+        let waits = |text: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(RETRY_AFTER, text.parse().unwrap());
+            retry_after(&headers, 1_445_412_400)
+        };
+        for (text, seconds) in [
+            ("120", 120),
+            ("Wed, 21 Oct 2015 07:28:00 GMT", 80),
+            ("Wednesday, 21-Oct-15 07:28:00 GMT", 80),
+            ("Wed Oct 21 07:28:00 2015", 80),
+            ("Wed, 21 Oct 2015 07:00:00 GMT", 0),
+        ] {
+            assert_eq!(waits(text), Some(Duration::from_secs(seconds)), "{text}");
+        }
+        for text in ["soon", "-1", "Wed, 41 Oct 2015 07:28:00 GMT"] {
+            assert_eq!(waits(text), None, "{text}");
+        }
     }
 }

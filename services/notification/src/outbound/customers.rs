@@ -30,12 +30,22 @@ const WISHES: &str = "
       left join customer c on c.customer_id = w.customer_id
       left join preference p on p.customer_id = w.customer_id";
 
+// What somebody wants and that they are erased are written by transactions that do not see each other. The
+// row of the customer cannot hold them apart: wishes may come before it does. Whoever is second waits for the
+// first one's commit here, and its next statement sees what that wrote. In one order, so that two batches of
+// erasures do not wait for each other.
+const LOCK_WISHES: &str = "
+    select pg_advisory_xact_lock(5, id.hash)
+      from (select distinct hashtext(id) as hash from unnest($1::text[]) as id order by 1) as id";
+
 const SET_WISHES: &str = "
     insert into preference (customer_id, channels, kinds)
     select $1, $2, $3
      where not exists (select from customer where customer_id = $1 and erased)
         on conflict (customer_id) do update
-       set channels = excluded.channels, kinds = excluded.kinds, updated_at = now()";
+       set channels = excluded.channels, kinds = excluded.kinds, updated_at = now(),
+           version = preference.version + 1
+ returning version";
 
 /// A customer as it is from now on.
 #[derive(Clone, Debug, Default)]
@@ -83,6 +93,7 @@ pub async fn save(tx: &Transaction<'_>, customers: &[Customer]) -> Result<(), Da
 /// # Errors
 /// When the database fails.
 pub async fn forget_wishes(tx: &Transaction<'_>, ids: &[&str]) -> Result<(), DatabaseError> {
+    tx.query(LOCK_WISHES, &[&ids]).await?;
     tx.execute(FORGET_WISHES, &[&ids]).await.map(drop)
 }
 
@@ -115,7 +126,7 @@ pub async fn standing(
         .collect()
 }
 
-/// Sets what a customer wants; false when they were erased.
+/// Sets what a customer wants, and says which version that is; none when they were erased.
 ///
 /// # Errors
 /// When the database fails.
@@ -124,13 +135,15 @@ pub async fn set_wishes(
     customer: &CustomerId,
     channels: &[Channel],
     kinds: &[Kind],
-) -> Result<bool, DatabaseError> {
+) -> Result<Option<i64>, DatabaseError> {
     let channels: Vec<&str> = channels.iter().map(|channel| channel.name()).collect();
     let kinds: Vec<&str> = kinds.iter().map(|kind| kind.name()).collect();
-    let set = tx
-        .execute(SET_WISHES, &[&customer.as_str(), &channels, &kinds])
+    tx.query(LOCK_WISHES, &[&[customer.as_str()].as_slice()])
         .await?;
-    Ok(set == 1)
+    let set = tx
+        .query_opt(SET_WISHES, &[&customer.as_str(), &channels, &kinds])
+        .await?;
+    Ok(set.map(|row| row.try_get(0)).transpose()?)
 }
 
 fn read(row: &Row) -> Result<Standing, DatabaseError> {

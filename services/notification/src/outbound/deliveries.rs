@@ -36,6 +36,13 @@ const CLAIM: &str = "
  returning d.delivery_id, d.order_id, d.kind, d.channel, d.attempts, d.happened_at, d.cause,
            d.correlation, d.traceparent, d.detail, c.email, c.name, c.locale, now() as now";
 
+// What was taken a while ago, as it stands now. Another claim, or an end, is none of this worker's.
+const STILL: &str = "
+    select d.delivery_id, d.order_id, d.kind, d.channel, d.attempts, d.happened_at, d.cause,
+           d.correlation, d.traceparent, d.detail, c.email, c.name, c.locale, now() as now
+      from delivery d left join customer c on c.customer_id = d.customer_id
+     where d.delivery_id = $1 and d.attempts = $2 and d.state = 'pending'";
+
 // What a worker learned late counts only when the mail was taken: another may be trying it by then.
 const RECORD: &str = "
     update delivery d
@@ -281,6 +288,20 @@ pub async fn claim(
     rows.iter()
         .filter_map(|row| claimed(row).transpose())
         .collect()
+}
+
+/// A delivery taken a while ago as it stands now; none when it has ended, or is another worker's.
+///
+/// # Errors
+/// When the database fails.
+pub async fn still(connection: &Connection, told: &Told) -> Result<Option<Claimed>, DatabaseError> {
+    let row = connection
+        .query_opt(STILL, &[&told.id, &told.attempts])
+        .await?;
+    match row {
+        Some(row) => claimed(&row),
+        None => Ok(None),
+    }
 }
 
 /// Records what became of turns; yields those that counted.

@@ -1,5 +1,6 @@
 //! Webhook endpoints and their calls in the database.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use brewline_kernel::Timestamp;
@@ -11,20 +12,31 @@ use super::event_log::{OutsideEvent, event};
 const INSERT: &str = "
     insert into endpoint (endpoint_id, url, types, store_id, secret, next_after)
     select $1, $2, $3, $4, $5, $6 where (select count(*) from endpoint) < $7
- returning created_at";
+ returning created_at, version";
 
 const LIST: &str = "
-    select e.endpoint_id, e.url, e.types, e.store_id, e.created_at, e.disabled_at,
+    select e.endpoint_id, e.url, e.types, e.store_id, e.created_at, e.disabled_at, e.version,
            (select count(*) from call c where c.endpoint_id = e.endpoint_id and c.state = 'pending') as pending,
            (select count(*) from call c where c.endpoint_id = e.endpoint_id and c.state = 'failed') as failed
-      from endpoint e order by e.created_at, e.endpoint_id";
+      from endpoint e where $1::uuid is null or e.endpoint_id = $1
+     order by e.created_at, e.endpoint_id";
 
-const DELETE: &str = "delete from endpoint where endpoint_id = $1";
+const DELETE: &str = "delete from endpoint where endpoint_id = $1 returning version + 1";
 
-const ENABLE: &str = "update endpoint set disabled_at = null where endpoint_id = $1";
+const ENABLE: &str = "
+    update endpoint set disabled_at = null, version = version + 1 where endpoint_id = $1
+ returning version";
+
+// Of the former secrets only the last one signs on: a receiver checks few signatures.
+const ROTATE: &str = "
+    update endpoint
+       set old_secret = secret, old_secret_until = now() + $3::bigint * interval '1 ms', secret = $2,
+           version = version + 1
+     where endpoint_id = $1
+ returning old_secret_until";
 
 const REDELIVER: &str = "
-    update call set state = 'pending', attempts = 0, due_at = now(), reason = ''
+    update call set state = 'pending', attempts = 0, claims = claims + 1, due_at = now(), reason = ''
      where endpoint_id = $1
        and (($2::uuid is null and state = 'failed') or (event_id = $2 and state <> 'pending'))";
 
@@ -69,24 +81,28 @@ const CLAIM: &str = "
                   for update skip locked) as c
          where e.disabled_at is null
     )
-    update call c set attempts = c.attempts + 1, due_at = now() + $4::bigint * interval '1 ms'
+    update call c set attempts = c.attempts + 1, claims = c.claims + 1, due_at = now() + $4::bigint * interval '1 ms'
       from due
      where c.endpoint_id = due.endpoint_id and c.event_id = due.event_id
  returning c.endpoint_id, c.event_id, c.order_id, c.type, c.store_id, c.occurred_at, c.payload, c.attempts,
-           due.url, due.secret, due.old_secret";
+           c.claims, due.url, due.secret, due.old_secret";
 
+// What a worker learned late counts only when the event was delivered: another may be trying it by then. And
+// never when somebody has asked for redelivery since: attempts began anew then, at this number of claims.
 const RECORD: &str = "
     update call c
        set state = r.state, reason = r.reason,
            delivered_at = case r.state when 'delivered' then now() end,
            due_at = now() + r.after_ms * interval '1 ms'
-      from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::bigint[], $6::integer[])
-           as r(endpoint_id, event_id, state, reason, after_ms, attempts)
+      from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::bigint[], $6::bigint[])
+           as r(endpoint_id, event_id, state, reason, after_ms, claims)
      where c.endpoint_id = r.endpoint_id and c.event_id = r.event_id and c.state = 'pending'
-       and (r.state = 'delivered' or c.attempts = r.attempts)";
+       and (c.claims = r.claims or (r.state = 'delivered' and r.claims > c.claims - c.attempts))
+ returning c.endpoint_id, c.event_id";
 
 const DISABLE: &str = "
-    update endpoint set disabled_at = now() where endpoint_id = any($1::uuid[]) and disabled_at is null";
+    update endpoint set disabled_at = now(), version = version + 1
+     where endpoint_id = any($1::uuid[]) and disabled_at is null";
 
 const FORGET: &str = "
     delete from call where (endpoint_id, event_id) in (
@@ -128,6 +144,8 @@ pub struct Shown {
     pub pending: i64,
     /// Events given up.
     pub failed: i64,
+    /// One more with each change.
+    pub version: i64,
 }
 
 /// A call whose turn has come, taken by this worker for the time of the lease.
@@ -139,8 +157,10 @@ pub struct Claimed {
     pub url: String,
     /// What signs it.
     pub secrets: Vec<String>,
-    /// Which attempt it is, from 1.
+    /// Which attempt it is, from 1; from 1 again after somebody asked for redelivery.
     pub attempts: i32,
+    /// Which claim it is, from 1, for ever.
+    pub claims: i64,
     /// What is told.
     pub event: OutsideEvent,
 }
@@ -158,8 +178,10 @@ pub struct Recorded {
     pub reason: String,
     /// When it may be taken again.
     pub after: Duration,
-    /// Which attempt it was.
-    pub attempts: i32,
+    /// Which claim it was.
+    pub claims: i64,
+    /// Whether the endpoint said that it is gone for good.
+    pub gone: bool,
 }
 
 /// Inserts an endpoint that is told what comes after `position`; none when there are `most` already.
@@ -171,7 +193,7 @@ pub async fn insert(
     new: &NewEndpoint,
     position: i64,
     most: i64,
-) -> Result<Option<Timestamp>, DatabaseError> {
+) -> Result<Option<(Timestamp, i64)>, DatabaseError> {
     let NewEndpoint {
         id,
         url,
@@ -182,7 +204,7 @@ pub async fn insert(
     let row = tx
         .query_opt(INSERT, &[id, url, types, store, secret, &position, &most])
         .await?;
-    row.map(|row| Ok(row.try_get::<_, Instant>(0)?.0))
+    row.map(|row| Ok((row.try_get::<_, Instant>(0)?.0, row.try_get(1)?)))
         .transpose()
 }
 
@@ -191,23 +213,42 @@ pub async fn insert(
 /// # Errors
 /// When the database fails.
 pub async fn list(connection: &Connection) -> Result<Vec<Shown>, DatabaseError> {
-    connection
-        .query(LIST, &[])
-        .await?
-        .iter()
-        .map(shown)
-        .collect()
+    let all: Option<Uuid> = None;
+    let rows = connection.query(LIST, &[&all]).await?;
+    rows.iter().map(shown).collect()
 }
 
-/// Removes an endpoint and its calls; false when there is none.
+/// Gives an endpoint another secret; the former one signs as well for so long. Says until when, and shows the
+/// endpoint; none when there is no endpoint.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn delete(connection: &Connection, id: Uuid) -> Result<bool, DatabaseError> {
-    Ok(connection.execute(DELETE, &[&id]).await? == 1)
+pub async fn rotate(
+    tx: &Transaction<'_>,
+    id: Uuid,
+    secret: &str,
+    overlap: Duration,
+) -> Result<Option<(Shown, Timestamp)>, DatabaseError> {
+    let overlap_ms = i64::try_from(overlap.as_millis()).unwrap_or(i64::MAX);
+    let Some(row) = tx.query_opt(ROTATE, &[&id, &secret, &overlap_ms]).await? else {
+        return Ok(None);
+    };
+    let until = row.try_get::<_, Instant>(0)?.0;
+    let endpoint = tx.query_one(LIST, &[&Some(id)]).await?;
+    Ok(Some((shown(&endpoint)?, until)))
 }
 
-/// Enables an endpoint and has what failed, or one event, called again; none when there is no endpoint.
+/// Removes an endpoint and its calls, and says which version that is; none when there is no endpoint.
+///
+/// # Errors
+/// When the database fails.
+pub async fn delete(connection: &Connection, id: Uuid) -> Result<Option<i64>, DatabaseError> {
+    let row = connection.query_opt(DELETE, &[&id]).await?;
+    Ok(row.map(|row| row.try_get(0)).transpose()?)
+}
+
+/// Enables an endpoint and has what failed, or one event, called again: how many calls, and which version of
+/// the endpoint that is. None when there is no endpoint.
 ///
 /// # Errors
 /// When the database fails.
@@ -215,11 +256,12 @@ pub async fn redeliver(
     tx: &Transaction<'_>,
     id: Uuid,
     event: Option<Uuid>,
-) -> Result<Option<u64>, DatabaseError> {
-    if tx.execute(ENABLE, &[&id]).await? == 0 {
+) -> Result<Option<(u64, i64)>, DatabaseError> {
+    let Some(enabled) = tx.query_opt(ENABLE, &[&id]).await? else {
         return Ok(None);
-    }
-    tx.execute(REDELIVER, &[&id, &event]).await.map(Some)
+    };
+    let calls = tx.execute(REDELIVER, &[&id, &event]).await?;
+    Ok(Some((calls, enabled.try_get(0)?)))
 }
 
 /// Makes calls of the log's next events, at most `stretch` for each endpoint; says how many events were
@@ -252,31 +294,38 @@ pub async fn claim(
     rows.iter().map(claimed).collect()
 }
 
-/// Records what became of calls, and disables endpoints that are gone.
+/// Records what became of calls, and disables endpoints that are gone. What another claim has overtaken says
+/// nothing any more.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn record(
-    tx: &Transaction<'_>,
-    calls: &[Recorded],
-    gone: &[Uuid],
-) -> Result<(), DatabaseError> {
+pub async fn record(tx: &Transaction<'_>, calls: &[Recorded]) -> Result<(), DatabaseError> {
     let endpoints: Vec<Uuid> = calls.iter().map(|c| c.endpoint).collect();
     let events: Vec<Uuid> = calls.iter().map(|c| c.event).collect();
     let states: Vec<&str> = calls.iter().map(|c| c.state).collect();
     let reasons: Vec<&str> = calls.iter().map(|c| c.reason.as_str()).collect();
     let millis = |c: &Recorded| i64::try_from(c.after.as_millis()).unwrap_or(i64::MAX);
     let after: Vec<i64> = calls.iter().map(millis).collect();
-    let attempts: Vec<i32> = calls.iter().map(|c| c.attempts).collect();
+    let claims: Vec<i64> = calls.iter().map(|c| c.claims).collect();
+    let counted = tx
+        .query(
+            RECORD,
+            &[&endpoints, &events, &states, &reasons, &after, &claims],
+        )
+        .await?;
+    let counted: BTreeSet<(Uuid, Uuid)> = counted
+        .iter()
+        .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
+        .collect::<Result<_, DatabaseError>>()?;
+    let gone = calls.iter().filter(|call| call.gone);
+    let gone: Vec<Uuid> = gone
+        .filter(|call| counted.contains(&(call.endpoint, call.event)))
+        .map(|call| call.endpoint)
+        .collect();
     if !gone.is_empty() {
         tx.execute(DISABLE, &[&gone]).await?;
     }
-    tx.execute(
-        RECORD,
-        &[&endpoints, &events, &states, &reasons, &after, &attempts],
-    )
-    .await
-    .map(drop)
+    Ok(())
 }
 
 /// Forgets calls delivered more than so many seconds ago, at most `most`.
@@ -298,6 +347,7 @@ fn shown(row: &Row) -> Result<Shown, DatabaseError> {
         disabled_at: disabled_at.map(|instant| instant.0),
         pending: row.try_get("pending")?,
         failed: row.try_get("failed")?,
+        version: row.try_get("version")?,
     })
 }
 
@@ -309,6 +359,7 @@ fn claimed(row: &Row) -> Result<Claimed, DatabaseError> {
         endpoint: row.try_get("endpoint_id")?,
         url: row.try_get("url")?,
         attempts: row.try_get("attempts")?,
+        claims: row.try_get("claims")?,
         event: event(row)?,
         secrets,
     })

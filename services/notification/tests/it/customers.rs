@@ -1,11 +1,17 @@
 //! Customers: known late, wanting nothing, erased.
 
+use std::sync::Arc;
+
+use brewline_kernel::CustomerId;
+use brewline_messaging::Handler as _;
 use brewline_notification::inbound::order_consumer::OrderEvents;
+use brewline_notification::outbound::customers;
 use brewline_proto::notification::v1 as wire;
 use brewline_proto::notification::v1::notification_service_server::NotificationService as _;
-use tonic::Request;
+use brewline_test_support::eventually;
+use tonic::{Code, Request};
 
-use crate::post::{Order, Post};
+use crate::post::{Order, Post, Worker};
 
 async fn prefer(post: &Post, customer: &str, channels: Vec<i32>, kinds: Vec<i32>) {
     let request = wire::PutPreferencesRequest {
@@ -117,4 +123,61 @@ async fn an_erasure_leaves_an_id_and_drops_what_is_open() {
     let rows = post.rows("select 1 from customer where not erased").await;
     assert!(rows.is_empty());
     worker.stop().await;
+}
+
+/// Whether a statement waits for a lock in this test's database.
+async fn somebody_waits(post: &Post) -> bool {
+    let waiting = "select 1 from pg_locks l join pg_database d on d.oid = l.database
+                    where not l.granted and d.datname = current_database()";
+    !post.rows(waiting).await.is_empty()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wishes_set_beside_an_erasure_do_not_outlive_it() {
+    let post = Arc::new(Post::open().await);
+    post.customer("ana").await;
+    // Of the second one nothing is known yet but the erasure: there is no row to wait for.
+    for customer in ["ana", "unknown"] {
+        let id: CustomerId = customer.parse().unwrap();
+        let mut connection = post.pool.get().await.unwrap();
+        let tx = connection.transaction().await.unwrap();
+        let set = customers::set_wishes(&tx, &id, &[], &[]).await.unwrap();
+        assert_eq!(set, Some(1));
+        let beside = Arc::clone(&post);
+        let erasure = Worker::start(|_| async move { beside.erase(customer).await });
+        eventually("the erasure waits or is done", async || {
+            erasure.is_over() || somebody_waits(&post).await
+        })
+        .await;
+        tx.commit().await.unwrap();
+        erasure.stop().await;
+        let left = post.rows("select 1 from preference").await;
+        assert!(left.is_empty(), "what {customer} wanted is still there");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_sets_wishes_of_a_customer_who_is_being_erased() {
+    let post = Arc::new(Post::open().await);
+    post.customer("ana").await;
+    let mut connection = post.pool.get().await.unwrap();
+    let tx = connection.transaction().await.unwrap();
+    let erased = crate::post::erased("ana");
+    post.customers.handle(&tx, &[erased]).await.unwrap();
+    let beside = Arc::clone(&post);
+    let setting = Worker::start(|_| async move {
+        let request = wire::PutPreferencesRequest {
+            customer_id: "ana".to_owned(),
+            ..Default::default()
+        };
+        let refused = beside.grpc.put_preferences(Request::new(request)).await;
+        assert_eq!(refused.unwrap_err().code(), Code::NotFound);
+    });
+    eventually("the setting waits or is done", async || {
+        setting.is_over() || somebody_waits(&post).await
+    })
+    .await;
+    tx.commit().await.unwrap();
+    setting.stop().await;
+    assert!(post.rows("select 1 from preference").await.is_empty());
 }

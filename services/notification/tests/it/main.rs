@@ -8,9 +8,11 @@
 
 mod customers;
 mod end_to_end;
+mod https;
 mod mails;
 mod migrations;
 mod post;
+mod rotation;
 #[cfg(feature = "fault-injection")]
 mod teeth;
 mod webhooks;

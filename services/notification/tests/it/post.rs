@@ -62,6 +62,7 @@ impl Post {
                 monitor: Monitor::default(),
                 calls: Arc::clone(&wake.calls),
                 allow_private: true,
+                secret_overlap: Duration::from_secs(3_600),
             },
             orders: order_events(&wake),
             customers: customer_events(&wake),
@@ -146,12 +147,7 @@ impl Post {
     }
 
     pub(crate) async fn erase(&self, id: &str) {
-        let message = CustomerChanged {
-            customer_id: id.to_owned(),
-            erased: true,
-            ..Default::default()
-        };
-        self.deliver_customers(&[customer_event(&message)]).await;
+        self.deliver_customers(&[erased(id)]).await;
     }
 
     pub(crate) async fn rows(&self, sql: &'static str) -> Vec<Row> {
@@ -222,6 +218,15 @@ pub(crate) fn changed(id: &str) -> Delivery {
     })
 }
 
+/// The event of a customer who is erased.
+pub(crate) fn erased(id: &str) -> Delivery {
+    customer_event(&CustomerChanged {
+        customer_id: id.to_owned(),
+        erased: true,
+        ..Default::default()
+    })
+}
+
 fn customer_event(message: &CustomerChanged) -> Delivery {
     let topic = "brewline.customer.events.v1";
     let name = "brewline.customer.v1.CustomerChanged";
@@ -245,6 +250,11 @@ impl Worker {
     pub(crate) async fn kill(self) {
         self.task.abort();
         drop(self.task.await);
+    }
+
+    /// Whether it has ended by itself.
+    pub(crate) fn is_over(&self) -> bool {
+        self.task.is_finished()
     }
 
     pub(crate) async fn stop(self) {

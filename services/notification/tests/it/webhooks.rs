@@ -7,6 +7,8 @@ use brewline_kernel::system::SystemClock;
 use brewline_notification::app::call_hooks::CallHooks;
 use brewline_notification::inbound::grpc::NotificationGrpc;
 use brewline_notification::outbound::caller::{CallSettings, Caller};
+use brewline_notification::outbound::endpoints::{self, Claimed, Recorded};
+use brewline_notification::outbound::https;
 use brewline_proto::notification::v1 as wire;
 use brewline_proto::notification::v1::notification_service_server::NotificationService as _;
 use brewline_test_support::eventually;
@@ -22,11 +24,11 @@ const SETTINGS: CallSettings = CallSettings {
     timeout: Duration::from_secs(3),
 };
 
-fn call_hooks(post: &Post) -> Worker {
+pub(crate) fn call_hooks(post: &Post) -> Worker {
     let calls = CallHooks {
         pool: post.pool.clone(),
         clock: Arc::new(SystemClock),
-        caller: Arc::new(Caller::new(SETTINGS)),
+        caller: Arc::new(Caller::new(SETTINGS, https::trust(None).unwrap())),
         settings: SETTINGS,
         wake: Arc::clone(&post.wake.calls),
     };
@@ -34,7 +36,11 @@ fn call_hooks(post: &Post) -> Worker {
 }
 
 /// An endpoint at the sandbox's hook of this name, for these types.
-async fn endpoint(post: &Post, name: &str, types: &[&str]) -> wire::CreateEndpointResponse {
+pub(crate) async fn endpoint(
+    post: &Post,
+    name: &str,
+    types: &[&str],
+) -> wire::CreateEndpointResponse {
     let url = format!("{}/hook/{name}", post.world.url);
     endpoint_at(post, url, types).await
 }
@@ -43,7 +49,7 @@ async fn endpoint_at(post: &Post, url: String, types: &[&str]) -> wire::CreateEn
     let request = wire::CreateEndpointRequest {
         url,
         types: types.iter().map(|name| (*name).to_owned()).collect(),
-        store_id: String::new(),
+        ..Default::default()
     };
     let made = post.grpc.create_endpoint(Request::new(request)).await;
     made.unwrap().into_inner()
@@ -55,7 +61,7 @@ async fn listed(post: &Post) -> Vec<wire::Endpoint> {
     listed.into_inner().endpoints
 }
 
-async fn calls(post: &Post, name: &str) -> Vec<Value> {
+pub(crate) async fn calls(post: &Post, name: &str) -> Vec<Value> {
     post.world.lines(&format!("/hook/{name}")).await
 }
 
@@ -178,6 +184,74 @@ async fn an_endpoint_that_is_gone_is_disabled_until_somebody_asks_for_redelivery
     })
     .await;
     worker.stop().await;
+}
+
+/// The call whose turn has come, taken as a worker takes it.
+async fn take(post: &Post) -> Claimed {
+    post.run("update call set due_at = now()").await;
+    let connection = post.pool.get().await.unwrap();
+    let taken = endpoints::claim(&connection, &[], 1, Duration::from_secs(60)).await;
+    taken.unwrap().pop().unwrap()
+}
+
+async fn record(post: &Post, claimed: &Claimed, state: &'static str, gone: bool) {
+    let recorded = Recorded {
+        endpoint: claimed.endpoint,
+        event: claimed.event.id,
+        claims: claimed.claims,
+        state,
+        gone,
+        reason: String::new(),
+        after: Duration::ZERO,
+    };
+    let mut connection = post.pool.get().await.unwrap();
+    let tx = connection.transaction().await.unwrap();
+    endpoints::record(&tx, &[recorded]).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_a_worker_learned_before_a_redelivery_was_asked_for_says_nothing_after_it() {
+    let post = Post::open().await;
+    let made = endpoint(&post, "shop", &["order.placed"]).await;
+    let id = made.endpoint.unwrap().endpoint_id.parse().unwrap();
+    post.deliver(&[Order::of("ana").placed()]).await;
+    let connection = post.pool.get().await.unwrap();
+    endpoints::fan_out(&connection, 10).await.unwrap();
+    let stale = take(&post).await;
+    record(&post, &take(&post).await, "failed", false).await;
+    let mut connection = post.pool.get().await.unwrap();
+    let tx = connection.transaction().await.unwrap();
+    let again = endpoints::redeliver(&tx, id, None).await.unwrap();
+    assert_eq!(again.map(|(calls, _)| calls), Some(1));
+    tx.commit().await.unwrap();
+    let young = take(&post).await;
+    assert_eq!(
+        young.attempts, stale.attempts,
+        "attempts alone tell nothing"
+    );
+    let state = async || -> String { post.rows("select state from call").await[0].get(0) };
+    record(&post, &stale, "failed", true).await;
+    assert_eq!(state().await, "pending", "a failure of before ended it");
+    assert_eq!(listed(&post).await[0].disabled_at, None);
+    record(&post, &stale, "delivered", false).await;
+    assert_eq!(state().await, "pending", "it was asked for after that");
+    record(&post, &young, "delivered", false).await;
+    assert_eq!(state().await, "delivered");
+}
+
+#[tokio::test]
+async fn a_late_success_ends_the_repeats() {
+    let post = Post::open().await;
+    endpoint(&post, "shop", &["order.placed"]).await;
+    post.deliver(&[Order::of("ana").placed()]).await;
+    let connection = post.pool.get().await.unwrap();
+    endpoints::fan_out(&connection, 10).await.unwrap();
+    let slow = take(&post).await;
+    take(&post).await;
+    record(&post, &slow, "delivered", false).await;
+    let delivered = "select 1 from call where state = 'delivered'";
+    assert_eq!(post.rows(delivered).await.len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

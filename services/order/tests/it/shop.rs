@@ -202,6 +202,7 @@ impl Shop {
     pub(crate) async fn collect(&self, order_id: &str) -> Result<wire::Order, Status> {
         let request = wire::CollectOrderRequest {
             order_id: order_id.to_owned(),
+            ..Default::default()
         };
         let answer = self.orders.collect_order(Request::new(request)).await?;
         Ok(answer.into_inner().order.unwrap())

@@ -131,6 +131,15 @@ pub(super) fn catalogue_tokens(tokens: &[wire::ConsistencyToken]) -> Result<Vec<
     faults.finish(Some(ours.collect()))
 }
 
+/// Tokens, as many as there may be.
+pub(super) fn limited(
+    tokens: &[wire::ConsistencyToken],
+) -> Result<&[wire::ConsistencyToken], Status> {
+    let mut faults = Faults::default();
+    faults.limit_tokens(tokens);
+    faults.finish(Some(tokens))
+}
+
 pub(super) fn wait(wait_ms: u32) -> Duration {
     Duration::from_millis(u64::from(wait_ms)).min(WAIT_MAX)
 }
