@@ -13,7 +13,7 @@ const PAUSE: Duration = Duration::from_secs(4);
 
 /// Each service once.
 pub(crate) fn kill_services(release: &Release) -> anyhow::Result<String> {
-    let load = Load::begin(release, SECONDS)?;
+    let load = Load::begin(release, SECONDS * u64::from(release.slowness))?;
     for service in SERVICES {
         kill(release, service)?;
         // Not a wait for anything: the faults shall not be one.
@@ -37,7 +37,7 @@ pub(crate) fn kill_kafka(release: &Release) -> anyhow::Result<String> {
 }
 
 fn kill_server(release: &Release, server: &str) -> anyhow::Result<String> {
-    let load = Load::begin(release, SECONDS)?;
+    let load = Load::begin(release, SECONDS * u64::from(release.slowness))?;
     kill(release, server)?;
     let begun = Instant::now();
     release.wait_ready()?;

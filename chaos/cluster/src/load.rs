@@ -12,11 +12,14 @@ use crate::release::Release;
 /// Orders begin within this: the shop of the load has to be opened first.
 const BEGUN_WITHIN: Duration = Duration::from_secs(120);
 
+/// Opening the shop takes a few orders; more than these mean that its customers have come.
+const ORDERS_UNDER_WAY: usize = 15;
+
 /// Orders being placed.
 pub(crate) struct Load<'a> {
     release: &'a Release,
     process: Child,
-    before: u64,
+    before: Vec<String>,
 }
 
 /// What customers saw.
@@ -52,7 +55,7 @@ impl<'a> Load<'a> {
             "--duration",
             &duration,
         ]);
-        let before = orders(release)?;
+        let before = newest(release)?;
         let process = kube::start("kubectl", &arguments)?;
         let load = Self {
             release,
@@ -64,8 +67,13 @@ impl<'a> Load<'a> {
     }
 
     fn until_under_way(&self) -> anyhow::Result<()> {
-        let under_way = || Ok(orders(self.release)? > self.before);
-        kube::until("orders come", BEGUN_WITHIN, under_way).map(drop)
+        let under_way = || {
+            let now = newest(self.release)?;
+            let is_new = |placed: &String| !self.before.contains(placed);
+            Ok(now.len() == ORDERS_UNDER_WAY && now.iter().all(is_new))
+        };
+        let within = BEGUN_WITHIN.saturating_mul(self.release.slowness);
+        kube::until("orders come", within, under_way).map(drop)
     }
 
     /// Waits for the last order, and until all of them are closed.
@@ -85,19 +93,14 @@ impl<'a> Load<'a> {
     }
 }
 
-/// How many orders the platform knows.
-fn orders(release: &Release) -> anyhow::Result<u64> {
-    let list = release.brewline(&["order", "list", "--limit", "1", "--json"])?;
+/// When the newest orders were placed, the newest first.
+fn newest(release: &Release) -> anyhow::Result<Vec<String>> {
+    let limit = ORDERS_UNDER_WAY.to_string();
+    let list = release.brewline(&["order", "list", "--limit", &limit, "--json"])?;
     let list: Value = serde_json::from_str(&list).context("understand the list of orders")?;
-    let newest = list.pointer("/items/0/placedAt").and_then(Value::as_str);
-    // Instants of one form are in order as texts are; their digits are a number that grows.
-    let digits: String = newest
-        .unwrap_or_default()
-        .chars()
-        .filter(char::is_ascii_digit)
-        .take(17)
-        .collect();
-    Ok(digits.parse().unwrap_or_default())
+    let orders = list.get("items").and_then(Value::as_array);
+    let placed = |order: &Value| Some(order.get("placedAt")?.as_str()?.to_owned());
+    Ok(orders.into_iter().flatten().filter_map(placed).collect())
 }
 
 // === impl Seen ===

@@ -10,6 +10,8 @@
 //! * `BREWLINE_CLUSTER_VALUES`: one more file of values
 //! * `BREWLINE_CLUSTER_NEXT_TAG`: another tag of the images, which upgrades change to; without it they
 //!   change a setting of the services, which replaces the pods all the same
+//! * `BREWLINE_CLUSTER_SLOWNESS` (1): how many times as long as on an idle machine things may take; what
+//!   is promised in seconds stays as it is
 //! * `BREWLINE_CLUSTER_RATE` (10): orders a second while something is done to the platform
 
 #![allow(

@@ -31,6 +31,8 @@ pub(crate) struct Release {
     pub(crate) name: String,
     pub(crate) next_tag: Option<String>,
     pub(crate) rate: String,
+    /// How much longer than on an idle machine everything may take.
+    pub(crate) slowness: u32,
     values: Option<String>,
     chart: String,
 }
@@ -51,6 +53,7 @@ impl Release {
             name: or("BREWLINE_CLUSTER_RELEASE", "brewline"),
             next_tag: given("BREWLINE_CLUSTER_NEXT_TAG"),
             rate: or("BREWLINE_CLUSTER_RATE", "10"),
+            slowness: or("BREWLINE_CLUSTER_SLOWNESS", "1").parse().unwrap_or(1),
             values: given("BREWLINE_CLUSTER_VALUES"),
             chart: root.join("charts/brewline").display().to_string(),
         }
@@ -119,7 +122,8 @@ impl Release {
         for kind in ["statefulset", "deployment"] {
             for name in self.names(kind)? {
                 let object = format!("{kind}/{name}");
-                let timeout = format!("--timeout={}s", READY_WITHIN.as_secs());
+                let within = READY_WITHIN.saturating_mul(self.slowness);
+                let timeout = format!("--timeout={}s", within.as_secs());
                 self.kubectl(&["rollout", "status", &object, &timeout])?;
             }
         }
@@ -155,7 +159,8 @@ impl Release {
     pub(crate) fn verify(&self) -> anyhow::Result<()> {
         self.wait_ready()?;
         let balanced = || self.brewline(&["verify"]).map(|_| true);
-        let waited = kube::until("the books balance", BALANCED_WITHIN, balanced);
+        let within = BALANCED_WITHIN.saturating_mul(self.slowness);
+        let waited = kube::until("the books balance", within, balanced);
         waited.map(drop)
     }
 

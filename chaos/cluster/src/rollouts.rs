@@ -15,14 +15,15 @@ const SECONDS_PER_UPGRADE: u64 = 75;
 
 /// One service after the other, as at a change of a secret.
 pub(crate) fn restart_every_service(release: &Release) -> anyhow::Result<String> {
-    let seconds = SECONDS_PER_SERVICE * u64::try_from(SERVICES.len())?;
+    let seconds =
+        SECONDS_PER_SERVICE * u64::try_from(SERVICES.len())? * u64::from(release.slowness);
     let load = Load::begin(release, seconds)?;
     let begun = Instant::now();
     for service in SERVICES {
         let deployment = release.deployment(service);
         release.kubectl(&["rollout", "restart", &deployment])?;
         release
-            .kubectl(&["rollout", "status", &deployment, "--timeout=180s"])
+            .kubectl(&["rollout", "status", &deployment, "--timeout=10m"])
             .with_context(|| format!("restart {service}"))?;
     }
     let took = seconds_since(begun);
@@ -41,7 +42,7 @@ pub(crate) fn upgrade_one(release: &Release) -> anyhow::Result<String> {
         others.map(|name| release.pods(name)).collect()
     };
     let (before, payment) = (others()?, release.pods("payment")?);
-    let load = Load::begin(release, SECONDS_PER_UPGRADE)?;
+    let load = Load::begin(release, SECONDS_PER_UPGRADE * u64::from(release.slowness))?;
     let settings = match &release.next_tag {
         Some(tag) => format!("services.payment.image.tag={tag}"),
         None => "services.payment.env.BREWLINE_LOG=warn".to_owned(),
@@ -60,7 +61,10 @@ pub(crate) fn upgrade_one(release: &Release) -> anyhow::Result<String> {
 pub(crate) fn upgrade_and_roll_back(release: &Release) -> anyhow::Result<String> {
     release.upgrade(&[])?;
     let before = release.pods("order")?;
-    let load = Load::begin(release, 2 * SECONDS_PER_UPGRADE)?;
+    let load = Load::begin(
+        release,
+        2 * SECONDS_PER_UPGRADE * u64::from(release.slowness),
+    )?;
     let begun = Instant::now();
     let settings = match &release.next_tag {
         Some(tag) => format!("image.tag={tag}"),
