@@ -60,12 +60,14 @@ const QUEUE_ROWS_MAX: Variable = Variable {
 const RISK_RULES: Variable = Variable {
     name: "BREWLINE_PAYMENT_RISK_RULES",
     default: Some(
-        "card-testing=card declined<=1000 5/600; card-declines=card declined 8/3600; \
-         card-velocity=card asked 20/60; customer-testing=customer declined<=1000 15/60; \
+        "card-testing=card declined<=1000,NOK:10000,JPY:1500 5/600; \
+         card-declines=card declined 8/3600; card-velocity=card asked 20/60; \
+         customer-testing=customer declined<=1000,NOK:10000,JPY:1500 15/60; \
          customer-velocity=customer asked 300/60",
     ),
     help: "The risk rules, separated by semicolons: NAME=card|customer asked|declined[<=MINOR] \
-           LIMIT/SECONDS. Once LIMIT were counted within so many seconds, the next authorisation is \
+           LIMIT/SECONDS. MINOR is in minor units: `1000,JPY:1500` is 1000 of any currency but the yen, \
+           `EUR:1000` counts no other currency. Once LIMIT were counted within so many seconds, the next authorisation is \
            refused; what is refused counts for nothing. `none` for no rules. The defaults: a card \
            that was declined 5 times for small amounts in 10 minutes is being tested; 8 declines in \
            an hour are no typing errors; nobody pays 20 times a minute with one card; 15 small \

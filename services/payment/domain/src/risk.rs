@@ -2,7 +2,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use brewline_kernel::{Money, Timestamp};
+use brewline_kernel::{Currency, Money, Timestamp};
 
 use crate::Tally;
 
@@ -25,15 +25,24 @@ pub enum Subject {
 }
 
 /// What a rule counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Counted {
     /// Authorisations that were let through to the card processor.
     Asked,
     /// Those that the card's bank declined.
     Declined {
-        /// Only those of up to so many minor units; none: all.
-        minor_max: Option<i64>,
+        /// Only small ones; none: all.
+        up_to: Option<Small>,
     },
+}
+
+/// Up to which amount an authorisation is small: in minor units, which are worth something else in each
+/// currency.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Small {
+    /// In currencies that are not named; none: nothing is small there.
+    otherwise: Option<i64>,
+    named: Vec<(Currency, i64)>,
 }
 
 /// What happened to an authorisation, as a tally is told.
@@ -79,7 +88,7 @@ pub enum InvalidRules {
     /// It is not written as a rule is.
     #[error(
         "`{0}` is no rule: NAME=card|customer asked|declined[<=MINOR] LIMIT/SECONDS, such as \
-         card-testing=card declined<=1000 5/600"
+         card-testing=card declined<=1000,JPY:1500 5/600"
     )]
     Malformed(String),
     /// A number is out of bounds.
@@ -106,11 +115,11 @@ impl Subject {
 // === impl Counted ===
 
 impl Counted {
-    pub(crate) fn counts(self, seen: Seen) -> bool {
+    pub(crate) fn counts(&self, seen: Seen) -> bool {
         match (self, seen) {
             (Self::Asked, Seen::Asked) => true,
-            (Self::Declined { minor_max }, Seen::Declined(amount)) => {
-                minor_max.is_none_or(|max| amount.minor <= max)
+            (Self::Declined { up_to }, Seen::Declined(amount)) => {
+                up_to.as_ref().is_none_or(|small| small.holds(amount))
             }
             (Self::Asked, Seen::Declined(_)) | (Self::Declined { .. }, Seen::Asked) => false,
         }
@@ -121,11 +130,59 @@ impl fmt::Display for Counted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Asked => f.write_str("asked for"),
-            Self::Declined { minor_max: None } => f.write_str("declined"),
-            Self::Declined {
-                minor_max: Some(max),
-            } => write!(f, "declined of up to {max} minor units"),
+            Self::Declined { up_to: None } => f.write_str("declined"),
+            Self::Declined { up_to: Some(small) } => {
+                write!(f, "declined of up to {small} minor units")
+            }
         }
+    }
+}
+
+// === impl Small ===
+
+impl Small {
+    fn holds(&self, amount: Money) -> bool {
+        let named = self.named.iter().find(|(of, _)| *of == amount.currency);
+        let max = named.map(|(_, max)| *max).or(self.otherwise);
+        max.is_some_and(|max| amount.minor <= max)
+    }
+
+    /// The smallest of its amounts.
+    fn least(&self) -> i64 {
+        let named = self.named.iter().map(|(_, max)| *max);
+        named.chain(self.otherwise).min().unwrap_or_default()
+    }
+}
+
+impl FromStr for Small {
+    type Err = ();
+
+    /// `1000`, or `1000,JPY:1500`, or `EUR:1000,JPY:1500`: each currency once.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (mut otherwise, mut named) = (None, Vec::<(Currency, i64)>::new());
+        for part in text.split(',') {
+            match part.split_once(':') {
+                None if otherwise.is_none() => otherwise = Some(part.parse().map_err(drop)?),
+                None => return Err(()),
+                Some((currency, max)) => {
+                    let currency: Currency = currency.parse().map_err(drop)?;
+                    if named.iter().any(|(known, _)| *known == currency) {
+                        return Err(());
+                    }
+                    named.push((currency, max.parse().map_err(drop)?));
+                }
+            }
+        }
+        Ok(Self { otherwise, named })
+    }
+}
+
+impl fmt::Display for Small {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let otherwise = self.otherwise.iter().map(ToString::to_string);
+        let named = self.named.iter().map(|(of, max)| format!("{of}:{max}"));
+        let all: Vec<String> = otherwise.chain(named).collect();
+        f.write_str(&all.join(","))
     }
 }
 
@@ -201,9 +258,9 @@ impl Rule {
     }
 
     fn checked(self) -> Result<Self, InvalidRules> {
-        let amount = match self.counted {
-            Counted::Declined { minor_max } => minor_max.unwrap_or(1),
-            Counted::Asked => 1,
+        let amount = match &self.counted {
+            Counted::Declined { up_to: Some(small) } => small.least(),
+            Counted::Declined { up_to: None } | Counted::Asked => 1,
         };
         let fits = (1..=LIMIT_MAX).contains(&self.limit)
             && (Duration::from_secs(1)..=WINDOW_MAX).contains(&self.window)
@@ -259,9 +316,9 @@ fn subject_named(text: &str) -> Option<Subject> {
 fn counted_named(text: &str) -> Option<Counted> {
     match text.split_once("<=") {
         None if text == "asked" => Some(Counted::Asked),
-        None if text == "declined" => Some(Counted::Declined { minor_max: None }),
+        None if text == "declined" => Some(Counted::Declined { up_to: None }),
         Some(("declined", max)) => Some(Counted::Declined {
-            minor_max: Some(max.parse().ok()?),
+            up_to: Some(max.parse().ok()?),
         }),
         None | Some(_) => None,
     }

@@ -240,3 +240,30 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn small_is_something_else_in_each_currency() {
+    let table = rules("small=card declined<=200,JPY:300,KWD:20 1/60");
+    let only = rules("small=card declined<=EUR:200 1/60");
+    let hit = |table: &Rules, minor: i64, currency: &str| {
+        let mut tally = Tally::default();
+        let seen = Seen::Declined(Money::new(minor, currency.parse().unwrap()));
+        let now = Timestamp::from_millis(0);
+        tally.fold(table, Subject::Card, seen, now);
+        table.judge(&[(Subject::Card, &tally)], now).is_some()
+    };
+    for (minor, currency, small) in [
+        (200, "EUR", true),
+        (201, "EUR", false),
+        (300, "JPY", true),
+        (301, "JPY", false),
+        (21, "KWD", false),
+    ] {
+        assert_eq!(hit(&table, minor, currency), small, "{minor} {currency}");
+    }
+    assert!(hit(&only, 200, "EUR") && !hit(&only, 1, "JPY"));
+    for twice in ["1,2", "EUR:1,EUR:2", "EUR:", "EURO:1", ""] {
+        let text = format!("a=card declined<={twice} 1/1");
+        assert!(text.parse::<Rules>().is_err(), "{text}");
+    }
+}

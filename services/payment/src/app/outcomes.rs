@@ -125,26 +125,23 @@ async fn record_once(
     Ok(learnt)
 }
 
-/// Lets the risk rules know of what was declined. A decline that only the undo brought to light is not
-/// counted: whose card it was is kept nowhere.
+/// Lets the risk rules know of what was declined.
 async fn count_declines(
     machinery: &Machinery,
     tx: &Transaction<'_>,
     batch: &[Answered],
     learnt: &BTreeMap<OrderId, Learnt>,
 ) -> Result<(), Error> {
-    let payers: BTreeMap<OrderId, &Payer> = batch
-        .iter()
-        .map(|it| &it.asked.commanded)
-        .filter(|it| it.payer.is_known())
-        .map(|it| (it.order_id, &it.payer))
-        .collect();
+    let mut payers: BTreeMap<OrderId, Payer> = batch.iter().filter_map(card_on_record).collect();
+    let told = batch.iter().map(|it| &it.asked.commanded);
+    let told = told.filter(|it| it.payer.is_known());
+    payers.extend(told.map(|it| (it.order_id, it.payer.clone())));
     let declined: Vec<(&Payer, Seen)> = learnt
         .iter()
         .filter(|(_, it)| it.events.iter().any(|(_, event)| is_decline(event)))
         .filter_map(|(order_id, it)| {
             let amount = it.recorded.payment.authorisation.as_ref()?.amount;
-            Some((*payers.get(order_id)?, Seen::Declined(amount)))
+            Some((payers.get(order_id)?, Seen::Declined(amount)))
         })
         .collect();
     let subjects = declined.iter().map(|(payer, _)| *payer);
@@ -154,6 +151,14 @@ async fn count_declines(
         tallies.fold(&machinery.rules, payer, seen, now);
     }
     tallies.store(tx).await
+}
+
+/// Whose card it was, where only the row says so: an undo names no payer, but the card is on record for as
+/// long as its authorisation may have to be repeated. Whose customer it was is kept nowhere.
+fn card_on_record(answered: &Answered) -> Option<(OrderId, Payer)> {
+    let payment = &answered.asked.recorded.payment;
+    let token = payment.authorisation.as_ref()?.token.as_deref()?;
+    Some((payment.order_id, Payer::of(token, "")))
 }
 
 const fn is_decline(event: &Event) -> bool {

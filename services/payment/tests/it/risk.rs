@@ -3,11 +3,12 @@ use std::time::Duration;
 use brewline_config::Environment;
 use brewline_kernel::Clock as _;
 use brewline_payment::Config;
-use brewline_payment::app::forget_once;
+use brewline_payment::app::{Payer, forget_once};
 use brewline_payment::inbound::Payments;
-use brewline_payment_domain::{Effect, Outcome, RefusalReason};
+use brewline_payment_domain::{Command, Effect, Outcome, RefusalReason};
 use brewline_proto::payment::v1 as proto;
 use brewline_proto::payment::v1::payment_service_server::PaymentService as _;
+use brewline_test_support::eventually;
 use futures_util::future::join_all;
 use tonic::Request;
 
@@ -159,6 +160,51 @@ async fn a_decline_that_is_known_late_is_counted() {
     assert!(is_declined(&shop.pay(order, "tok_declined_1", "a").await));
     let refused = shop.pay(an_order(), "tok_declined_1", "a").await;
     assert_eq!(rule(&refused), Some("one"));
+}
+
+#[tokio::test]
+async fn a_decline_that_only_the_undo_brings_to_light_is_counted() {
+    let shop = Shop::with_rules("one=card declined 1/60").await;
+    let order = an_order();
+    shop.processor
+        .misbehave("authorise", &[Mode::DoneThenReset]);
+    assert!(is_unknown(&shop.pay(order, "tok_declined_1", "a").await));
+    let undone = shop.settle(order, Command::Reverse).await;
+    assert_eq!(effect(&undone), Some(Effect::Nothing));
+    let refused = shop.pay(an_order(), "tok_declined_1", "b").await;
+    assert_eq!(rule(&refused), Some("one"));
+}
+
+/// How many the rule has counted, of all cards and customers.
+async fn counted(shop: &Shop) -> i64 {
+    let connection = shop.db.pool().get().await.unwrap();
+    let sql = "select coalesce(sum((slice->>2)::bigint), 0)::bigint
+                 from risk_tally, jsonb_each(counts) as rule, jsonb_array_elements(rule.value) as slice";
+    connection.query_one(sql, &[]).await.unwrap().get(0)
+}
+
+#[tokio::test]
+async fn an_authorisation_repeated_after_a_death_is_neither_judged_nor_counted_again() {
+    let mut shop = Shop::with_rules("one=card asked 1/60").await;
+    let order = an_order();
+    shop.processor.misbehave("authorise", &[Mode::Hang]);
+    let (operations, processor) = (shop.operations(), shop.processor.clone());
+    let payer = Payer::of("tok_ok_1", "a");
+    let call = operations.run(order, authorise("tok_ok_1", AMOUNT), payer, None);
+    // The intent is on record, and nobody has answered.
+    let death = async {
+        eventually("the request is in flight", async || {
+            processor.requests() > 0
+        })
+        .await;
+        shop.crash();
+    };
+    let (outcome, ()) = tokio::join!(call, death);
+    assert!(outcome.is_err(), "a dead service answered");
+    assert_eq!(counted(&shop).await, 1);
+    let again = shop.pay(order, "tok_ok_1", "a").await;
+    assert_eq!(effect(&again), Some(Effect::Authorised), "{again:?}");
+    assert_eq!(counted(&shop).await, 1, "it is one authorisation");
 }
 
 #[tokio::test]
