@@ -151,11 +151,11 @@ impl StoreDetails {
             "timeZone",
             text(time_zone, 1, TIME_ZONE_CHARS_MAX),
         );
-        let currency = currency.parse::<Currency>();
+        let currency = in_use(currency);
         check(
             &mut faults,
             "currency",
-            currency.as_ref().map_err(ToString::to_string).map(drop),
+            currency.as_ref().map_err(Clone::clone).map(drop),
         );
         match currency {
             Ok(currency) if faults.is_empty() => Ok(Self {
@@ -294,6 +294,22 @@ fn method_of(kind: ProductKind, method: &str) -> Result<(), String> {
     }
 }
 
+/// A currency that people pay with. One that does not exist would have no minor units.
+fn in_use(text: &str) -> Result<Currency, String> {
+    let currency: Currency = text
+        .parse()
+        .map_err(|error: brewline_kernel::InvalidCurrency| error.to_string())?;
+    if currency.is_in_use() {
+        Ok(currency)
+    } else {
+        Err(not_in_use(currency))
+    }
+}
+
+fn not_in_use(currency: Currency) -> String {
+    format!("{currency} is no currency that ISO 4217 lists as in use")
+}
+
 fn sellable(prices: &[Money]) -> Result<(), String> {
     if !(1..=PRICES_MAX).contains(&prices.len()) {
         return Err(format!(
@@ -308,6 +324,9 @@ fn sellable(prices: &[Money]) -> Result<(), String> {
                 "{} is no price: 1 to {PRICE_MINOR_MAX} minor units are allowed",
                 price.minor
             ));
+        }
+        if !price.currency.is_in_use() {
+            return Err(not_in_use(price.currency));
         }
         if !seen.insert(price.currency) {
             return Err(format!("has two prices in {}", price.currency));

@@ -173,6 +173,32 @@ async fn two_managers_at_once_make_versions_without_a_gap() {
 }
 
 #[tokio::test]
+async fn a_currency_that_does_not_exist_is_refused_for_stores_and_prices() {
+    let shop = Shop::open(&[]).await;
+    for currency in ["ABC", "XXX", "XAU", "DEM"] {
+        let wrong = Store {
+            currency: currency.to_owned(),
+            ..store()
+        };
+        let status = shop.put_store(wrong).await.unwrap_err();
+        assert_eq!(status.code(), Code::InvalidArgument, "{currency}");
+        assert_eq!(fields(&status)[0].0, "currency");
+        let mut wrong = product("cortado");
+        wrong.prices[0].currency = currency.to_owned();
+        let status = shop.put_product(wrong).await.unwrap_err();
+        assert_eq!(fields(&status)[0].0, "prices", "{currency}");
+    }
+    for currency in ["JPY", "KWD", "NOK"] {
+        let right = Store {
+            store_id: format!("store-{}", currency.to_lowercase()),
+            currency: currency.to_owned(),
+            ..store()
+        };
+        assert!(shop.put_store(right).await.is_ok(), "{currency}");
+    }
+}
+
+#[tokio::test]
 async fn wrong_input_names_its_fields() {
     let shop = Shop::open(&[]).await;
     let wrong = Store {
