@@ -81,12 +81,11 @@ fn forget_keys(context: &Context, parts: &Parts) {
 
 /// Should this database have been restored, whom it knew to be erased is erased once more.
 fn erase_again(context: &Context, parts: &Parts) {
-    let parts = parts.clone();
+    let (parts, shutdown) = (parts.clone(), context.shutdown());
     context.spawn("erase-again", async move {
-        match app::customers::erase_again(&parts).await {
-            Ok(0) => {}
-            Ok(erased) => tracing::warn!(erased, "customers were erased once more"),
-            Err(error) => tracing::error!(%error, "the list of erasures was not applied"),
+        tokio::select! {
+            () = shutdown.cancelled() => {}
+            () = app::customers::erase_until_done(&parts) => {}
         }
         Ok(())
     });

@@ -15,7 +15,7 @@ use crate::outbound::customer_store::{self, Customer};
 use crate::outbound::idempotency_store::{self as idempotency, Claim, Fingerprint, Makes, OwnKey};
 use crate::outbound::store::SOURCE;
 pub use change::{ChangeCustomer, change};
-pub use erase::{erase, erase_again};
+pub use erase::{erase, erase_again, erase_until_done};
 
 /// The topic of customers. Compacted.
 pub const TOPIC: &str = "brewline.customer.events.v1";

@@ -1,7 +1,9 @@
 //! Erase a customer's personal data: from the record, the outbox, and the answers kept for repeats, in
 //! one transaction with the event that tells everybody else to. Open orders go on.
 
-use brewline_kernel::{CustomerId, TraceParent};
+use std::time::Duration;
+
+use brewline_kernel::{Backoff, CustomerId, TraceParent};
 use brewline_postgres::Transaction;
 use prost::Message as _;
 
@@ -9,6 +11,12 @@ use super::{Error, changed, on_wire};
 use crate::Parts;
 use crate::outbound::customer_store::{self, Customer};
 use crate::outbound::{erasure_store, idempotency_store};
+
+/// How long to wait before the list of erasures is tried again: it is short, and the database may be away.
+const AGAIN: Backoff = match Backoff::new(Duration::from_millis(200), Duration::from_secs(10)) {
+    Ok(backoff) => backoff,
+    Err(_) => panic!("the longest is longer than the first"),
+};
 
 /// Erases a customer, or finds that it is erased. Answers the version that says so.
 ///
@@ -51,6 +59,27 @@ pub async fn erase_again(parts: &Parts) -> Result<usize, Error> {
         erase(parts, customer_id, None).await?;
     }
     Ok(risen.len())
+}
+
+/// Applies the list of erasures once more, again and again until it is applied: whoever is on it must not stay
+/// because the database was away for a moment.
+pub async fn erase_until_done(parts: &Parts) {
+    let mut failures = 0;
+    loop {
+        match erase_again(parts).await {
+            Ok(0) => return,
+            Ok(erased) => {
+                tracing::warn!(erased, "customers were erased once more");
+                return;
+            }
+            Err(error) => {
+                tracing::error!(%error, "the list of erasures was not applied; trying again");
+                let wait = AGAIN.delay(failures, brewline_kernel::system::random());
+                failures = failures.saturating_add(1);
+                tokio::time::sleep(wait).await;
+            }
+        }
+    }
 }
 
 /// What was written about the customer before. A replay finds the id, and nothing else.
