@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::call::Call;
 use super::prefer;
 use super::problem::{self, Problem};
+use super::query;
 use super::routes;
 use super::sse::Streams;
 use crate::outbound::Upstreams;
@@ -101,7 +102,10 @@ pub(super) async fn pass(State(edge): State<Edge>, mut request: Request, next: N
         Some(_place) => {
             let call = Call::new(trace, began + edge.0.request_timeout);
             request.extensions_mut().insert(call);
-            trace::within(trace, next.run(request)).await
+            match query::unknown(&request) {
+                Some(problem) => problem.into_response(),
+                None => trace::within(trace, next.run(request)).await,
+            }
         }
     };
     let response = problem::render(response, &trace);

@@ -1,6 +1,6 @@
 //! Bad input: a problem that says what is wrong, never a 5xx, and nothing is asked of any service.
 
-use reqwest::Method;
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::edge::{Edge, header, json, problem};
@@ -347,4 +347,25 @@ async fn the_trace_of_a_problem_is_the_callers() {
         .header("traceparent", format!("00-{trace}-00f067aa0ba902b7-01"));
     let problem = json(request.send().await.unwrap()).await;
     assert_eq!(problem["traceId"], trace);
+}
+
+/// Every route, with a name behind the `?` that nobody knows.
+#[tokio::test]
+async fn a_query_parameter_that_nobody_knows_is_refused_by_every_route() {
+    let it = Edge::start().await;
+    for (method, path) in brewline_gateway::served() {
+        let path = path
+            .replace("{orderId}", ORDER_ID)
+            .replace("{storeId}", "store-lisbon")
+            .replace("{productId}", "cortado")
+            .replace("{customerId}", "customer-demo")
+            .replace("{ticketId}", ORDER_ID)
+            .replace("{webhookId}", ORDER_ID)
+            .replace("{board}", "coffee-lovers")
+            .replace("{memberId}", "customer-demo");
+        let request = it.request(method.parse().unwrap(), &format!("{path}?pagesize=5"));
+        let response = request.send().await.unwrap();
+        problem(response, 400, "invalid-query").await;
+    }
+    assert_eq!(it.get("/openapi.json?").await.status(), StatusCode::OK);
 }
