@@ -43,6 +43,9 @@ const TROUBLE: Duration = Duration::from_millis(500);
 /// How long no mail is tried after the server was not reached. Then one is, and the others follow it: a
 /// backlog is not spent on a server that is away.
 const AWAY: Duration = Duration::from_millis(500);
+/// How long what was read of a delivery is believed. What waited longer for a connection is read again: it may
+/// have ended meanwhile, with its order collected or its customer erased.
+const FRESH: Duration = Duration::from_millis(200);
 /// The most deliveries taken, or recorded, at once.
 const BATCH_MAX: usize = 256;
 
@@ -72,7 +75,8 @@ struct Worker {
     pace: Pace,
     /// Taken, with the instant at which they were.
     queue: VecDeque<(Instant, Claimed)>,
-    sending: JoinSet<Done>,
+    /// None: nothing became of it that we may record.
+    sending: JoinSet<Option<Done>>,
     done: Vec<Done>,
     /// Whether more may be due than was taken.
     more: bool,
@@ -188,32 +192,22 @@ impl Worker {
                 return;
             };
             // With less left of its lease than it may take, somebody else could take it meanwhile.
-            if taken_at.elapsed() + self.parts.settings.timeout < self.lease() {
-                self.begin(claimed);
+            let age = taken_at.elapsed();
+            if age + self.parts.settings.timeout < self.lease() {
+                self.begin(claimed, age);
             }
         }
     }
 
-    fn begin(&mut self, claimed: Claimed) {
-        let (kind, happened_at) = (claimed.told.kind, claimed.happened_at);
-        let turn = judge(kind, happened_at, claimed.email.is_some(), claimed.now);
-        let (reason, expired) = match turn {
-            Turn::Send => {
-                let mailer = Arc::clone(&self.parts.mailer);
-                self.sending.spawn(send(mailer, claimed));
-                return;
-            }
-            Turn::Expire(reason) => (reason, true),
-            Turn::GiveUp(reason) => (reason, false),
-        };
-        self.done.push(Done {
-            claimed,
-            next: Next::Failed {
-                reason: reason.to_owned(),
-            },
-            expired,
-            away: false,
-        });
+    fn begin(&mut self, claimed: Claimed, age: Duration) {
+        let mailer = Arc::clone(&self.parts.mailer);
+        if age < FRESH {
+            self.sending
+                .spawn(async { Some(try_once(mailer, claimed).await) });
+        } else {
+            let pool = self.parts.pool.clone();
+            self.sending.spawn(try_again_read(pool, mailer, claimed));
+        }
     }
 
     fn collect(&mut self) {
@@ -227,7 +221,8 @@ impl Worker {
         }
     }
 
-    fn over(&mut self, done: Done) {
+    fn over(&mut self, done: Option<Done>) {
+        let Some(done) = done else { return };
         if done.away {
             self.away_since = Some(Instant::now());
         } else if done.next == Next::Sent {
@@ -274,11 +269,42 @@ impl Worker {
     /// What is on its way is finished and recorded; what was only taken comes up again by itself.
     async fn finish(&mut self) {
         while let Some(done) = self.sending.join_next().await {
-            self.done.extend(done);
+            self.done.extend(done.ok().flatten());
         }
         if let Err(error) = self.move_on(0).await {
             tracing::warn!(%error, "mails were sent and not recorded: they will be sent again");
         }
+    }
+}
+
+/// One turn of a delivery that waited: what it is now counts, not what it was when it was taken.
+async fn try_again_read(pool: Pool, mailer: Arc<Mailer>, claimed: Claimed) -> Option<Done> {
+    let read = async { deliveries::still(&pool.get().await?, &claimed.told).await };
+    match read.await {
+        Ok(still) => Some(try_once(mailer, still?).await),
+        Err(error) => {
+            // Its lease ends by itself, and it comes up again.
+            tracing::warn!(%error, "a mail was not tried: what it is now cannot be read");
+            None
+        }
+    }
+}
+
+/// One turn: the mail is handed in, if it still has a point.
+async fn try_once(mailer: Arc<Mailer>, claimed: Claimed) -> Done {
+    let (kind, happened_at) = (claimed.told.kind, claimed.happened_at);
+    let (reason, expired) = match judge(kind, happened_at, claimed.email.is_some(), claimed.now) {
+        Turn::Send => return send(mailer, claimed).await,
+        Turn::Expire(reason) => (reason, true),
+        Turn::GiveUp(reason) => (reason, false),
+    };
+    Done {
+        claimed,
+        next: Next::Failed {
+            reason: reason.to_owned(),
+        },
+        expired,
+        away: false,
     }
 }
 

@@ -52,6 +52,34 @@ async fn a_killed_workers_mail_is_taken_over_under_the_same_name() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_mail_that_waits_for_a_connection_is_not_sent_once_it_has_expired() {
+    let post = Post::open().await;
+    post.customer("ana").await;
+    let (slow, queued) = (Order::of("ana"), Order::of("ana"));
+    let told = json!({ "mode": "slow", "delayMs": 1_000, "count": 1 });
+    post.world.tell("mail", told).await;
+    post.deliver(&[slow.confirmed()]).await;
+    post.deliver(&[queued.ready()]).await;
+    let worker = post.send_mails(|settings| settings.connections_max = 1);
+    eventually("both are in hand", async || {
+        let taken = "select 1 from delivery where state = 'pending' and attempts = 1";
+        post.rows(taken).await.len() == 2
+    })
+    .await;
+    post.deliver(&[queued.collected()]).await;
+    post.until_state(&slow, "sent").await;
+    worker.stop().await;
+    assert_eq!(
+        post.world.mails("ana").await,
+        [slow.message_id("confirmed")]
+    );
+    assert_eq!(
+        post.told().await,
+        ["NotificationExpired", "NotificationSent"]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_reset_after_the_mail_was_taken_repeats_its_name() {
     let (post, worker) = Post::with("ana").await;
     post.world
