@@ -132,7 +132,11 @@ impl OrderService for OrderGrpc {
         &self,
         request: Request<wire::CollectOrderRequest>,
     ) -> Result<Response<wire::CollectOrderResponse>, Status> {
-        let order_id = parse::order_id(&request.into_inner().order_id)?;
+        let request = request.into_inner();
+        let order_id = parse::order_id(&request.order_id)?;
+        let tokens = parse::limited(&request.tokens)?;
+        self.await_tickets(tokens, parse::wait(request.wait_ms))
+            .await?;
         let order = collect_order::collect(&self.parts, order_id).await;
         Ok(Response::new(wire::CollectOrderResponse {
             order: Some(order.map_err(|error| refuse::change(error, "not-collectable"))?),

@@ -2,6 +2,7 @@
 
 use brewline_proto::fulfilment::v1 as fulfilment;
 use brewline_proto::order::v1 as wire;
+use brewline_proto::order::v1::order_service_server::OrderService as _;
 use tonic::Code;
 use wire::OrderStatus::{Cancelled, Cancelling, Collected, Confirmed, Preparing, Ready};
 
@@ -179,4 +180,49 @@ async fn a_barista_that_contradicts_itself_is_set_aside() {
         assert!(!failure.is_passing(), "{failure}");
     }
     assert_eq!(shop.get(&order_id).await.unwrap().status(), Confirmed);
+}
+
+/// A request to hand over an order, by somebody who has seen this version of its tickets.
+fn collecting(
+    order_id: &str,
+    version: i64,
+    wait_ms: u32,
+) -> tonic::Request<wire::CollectOrderRequest> {
+    tonic::Request::new(wire::CollectOrderRequest {
+        order_id: order_id.to_owned(),
+        tokens: vec![wire::ConsistencyToken {
+            topic: "brewline.fulfilment.events.v1".to_owned(),
+            subject: order_id.to_owned(),
+            version,
+        }],
+        wait_ms,
+    })
+}
+
+#[tokio::test]
+async fn whoever_has_seen_the_last_ticket_done_waits_for_the_order_to_hear_of_it() {
+    let shop = Shop::open().await;
+    let order_id = shop.confirmed("k").await;
+    let early = shop.orders.collect_order(collecting(&order_id, 3, 200));
+    let early = early.await.unwrap_err();
+    assert_eq!(says(&early), (Code::Unavailable, "view-behind".to_owned()));
+    assert_eq!(
+        says(&shop.collect(&order_id).await.unwrap_err()).1,
+        "not-collectable",
+        "who has seen nothing is told how it stands"
+    );
+    let heard = async {
+        shop.barista_all(&[started(&order_id, 2), completed(&order_id, 3)])
+            .await
+            .unwrap();
+        let applied = "insert into inbox (version, event_id, consumer, topic, subject)
+                       values (3, gen_random_uuid(), 'brewline.order.tickets',
+                               'brewline.fulfilment.events.v1', $1)";
+        let connection = shop.parts.pool.get().await.unwrap();
+        connection.execute(applied, &[&order_id]).await.unwrap();
+    };
+    let collected = shop.orders.collect_order(collecting(&order_id, 3, 10_000));
+    let (collected, ()) = tokio::join!(collected, heard);
+    let collected = collected.unwrap().into_inner().order.unwrap();
+    assert_eq!(collected.status(), Collected);
 }
