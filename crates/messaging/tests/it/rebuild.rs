@@ -225,3 +225,40 @@ async fn while_keys_are_parked_a_view_is_not_rebuilt() {
     assert!(rebuild(&views, false).await.unwrap().switched);
     consumer.stop().await.unwrap();
 }
+
+#[tokio::test]
+async fn a_key_that_is_parked_between_comparing_and_switching_stops_the_switch() {
+    let world = World::create(1).await;
+    let consumer = consume(&world);
+    world.publish_all(&events(&world, 5, 1, 3)).await;
+    until_total(&world, sum(5, 3)).await;
+    // A reader of the live table lets it be compared, but not switched.
+    let mut reading = world.pool().get().await.unwrap();
+    let reader = reading.transaction().await.unwrap();
+    reader
+        .batch_execute("lock table board in access share mode")
+        .await
+        .unwrap();
+    let views = views(&world, Adder::default());
+    let parking = async {
+        let waits = "select count(*) from pg_locks l join pg_database d on d.oid = l.database
+                      where not l.granted and d.datname = current_database()
+                        and l.relation = 'public.board'::regclass";
+        eventually("it is compared, and waits to switch", async || {
+            world.number(waits).await > 0
+        })
+        .await;
+        let key = "insert into parked_key (consumer, topic, subject, partition, waits_until)
+                   values ($1, $2, 's1', 0, now() + interval '1 hour')";
+        let spec = world.spec();
+        let (name, topic) = (spec.name, spec.topics[0].name);
+        let connection = world.pool().get().await.unwrap();
+        connection.execute(key, &[&name, &topic]).await.unwrap();
+    };
+    let (refused, ()) = tokio::join!(rebuild(&views, true), parking);
+    let refused = refused.unwrap_err();
+    assert_eq!(refused.code(), Code::FailedPrecondition);
+    assert!(refused.message().contains("parked meanwhile"), "{refused}");
+    reader.rollback().await.unwrap();
+    consumer.stop().await.unwrap();
+}
