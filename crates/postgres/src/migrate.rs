@@ -22,7 +22,10 @@ const LIMITS: &str = "set local lock_timeout = '120s'; set local statement_timeo
 /// The key of the advisory lock: `brewline` in ASCII. Locks are per database, so one key serves all.
 const LOCK: &str = "select pg_advisory_xact_lock(7093292213571972709)";
 
-const TABLE: &str = "create table if not exists schema_migration (
+/// Asked first: whoever may create nothing can still start on a schema that is up to date.
+const HAS_TABLE: &str = "select to_regclass('schema_migration') is not null";
+
+const TABLE: &str = "create table schema_migration (
     version    integer primary key,
     name       text not null,
     checksum   text not null,
@@ -44,7 +47,9 @@ pub async fn migrate(pool: &Pool, migrations: &[Migration]) -> Result<(), Error>
     let tx = connection.transaction().await?;
     tx.batch_execute(LIMITS).await?;
     tx.batch_execute(LOCK).await?;
-    tx.batch_execute(TABLE).await?;
+    if !tx.query_one(HAS_TABLE, &[]).await?.try_get::<_, bool>(0)? {
+        tx.batch_execute(TABLE).await?;
+    }
     let applied = applied(&tx).await?;
     for migration in pending(migrations, &applied)? {
         tracing::info!(

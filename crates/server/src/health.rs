@@ -85,6 +85,12 @@ impl Health {
         self.0.draining.store(true, Ordering::Release);
     }
 
+    /// Whether the process is about to end.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.0.draining.load(Ordering::Acquire)
+    }
+
     /// Why no work may be sent here; empty when it may.
     #[must_use]
     pub fn not_ready(&self) -> BTreeMap<&'static str, String> {
@@ -93,7 +99,7 @@ impl Health {
             .iter()
             .filter_map(|(name, why)| Some((*name, why.clone()?)))
             .collect();
-        if self.0.draining.load(Ordering::Acquire) {
+        if self.is_draining() {
             closed.insert("draining", "shutting down".to_owned());
         }
         closed

@@ -13,6 +13,7 @@ use anyhow::Context as _;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -24,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
-use crate::Context;
+use crate::{Context, Health};
 
 /// How long to wait after the system could not accept a connection: it lacks descriptors or memory,
 /// and trying again at once would only burn what is left.
@@ -56,17 +57,24 @@ pub async fn serve(
         .with_context(|| format!("listen on {listen}"))?;
     let address = listener.local_addr().context("ask for the address")?;
     tracing::info!(listen = %address, "HTTP port is open");
-    let shutdown = context.shutdown();
+    let (health, shutdown) = (context.health().clone(), context.shutdown());
     context.spawn("http", async move {
-        accept(listener, router, limits, shutdown).await;
+        accept(listener, Routes { router, health }, limits, shutdown).await;
         Ok(())
     });
     Ok(address)
 }
 
+/// What requests are answered by.
+#[derive(Clone)]
+struct Routes {
+    router: Router,
+    health: Health,
+}
+
 async fn accept(
     listener: TcpListener,
-    router: Router,
+    routes: Routes,
     limits: Limits,
     shutdown: CancellationToken,
 ) {
@@ -76,9 +84,9 @@ async fn accept(
     http.timer(TokioTimer::new())
         .header_read_timeout(limits.header_read_timeout);
     while let Some((stream, slot)) = next(&listener, &slots, &shutdown).await {
-        let (http, router, shutdown) = (http.clone(), router.clone(), shutdown.clone());
+        let (http, routes, shutdown) = (http.clone(), routes.clone(), shutdown.clone());
         open.spawn(async move {
-            converse(http, stream, router, shutdown).await;
+            converse(http, stream, routes, shutdown).await;
             drop(slot);
         });
     }
@@ -116,15 +124,15 @@ async fn next(
 async fn converse(
     http: http1::Builder,
     stream: TcpStream,
-    router: Router,
+    routes: Routes,
     shutdown: CancellationToken,
 ) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "the connection is gone already");
     }
     let answer = service_fn(move |request: Request<Incoming>| {
-        let router = router.clone();
-        async move { Ok::<Response, Infallible>(route(router, request).await) }
+        let routes = routes.clone();
+        async move { Ok::<Response, Infallible>(routes.answer(request).await) }
     });
     // With upgrades, so that a connection may become a WebSocket.
     let connection = http.serve_connection(TokioIo::new(stream), answer);
@@ -142,9 +150,21 @@ async fn converse(
     }
 }
 
-async fn route(router: Router, request: Request<Incoming>) -> Response {
-    match router.oneshot(request.map(Body::new)).await {
-        Ok(response) => response,
-        Err(never) => match never {},
+// === impl Routes ===
+
+impl Routes {
+    /// While the process drains, each answer asks its caller to come back on another connection: one
+    /// that were closed later, between two requests, could cost the second its answer.
+    async fn answer(self, request: Request<Incoming>) -> Response {
+        let mut response = match self.router.oneshot(request.map(Body::new)).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        };
+        // A connection that has become something else is closed in that protocol's own way.
+        if self.health.is_draining() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(header::CONNECTION, close);
+        }
+        response
     }
 }
