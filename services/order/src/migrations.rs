@@ -32,4 +32,14 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "erasure",
         sql: include_str!("../migrations/0006_erasure.sql"),
     },
+    Migration {
+        version: 7,
+        name: "hot_orders",
+        sql: include_str!("../migrations/0007_hot_orders.sql"),
+    },
+    Migration {
+        version: 8,
+        name: "erasure_waits",
+        sql: include_str!("../migrations/0008_erasure_waits.sql"),
+    },
 ];

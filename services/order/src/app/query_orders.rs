@@ -13,7 +13,7 @@ use brewline_proto::order::v1 as wire;
 use tokio::time::Instant;
 
 use crate::Parts;
-use crate::outbound::order_view::{self, Filter};
+use crate::outbound::order_view::{self, Filter, Walk};
 
 /// The longest a read waits.
 pub const WAIT_MAX: Duration = Duration::from_secs(30);
@@ -43,7 +43,7 @@ pub enum Until {
 /// A page of orders.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Page {
-    /// Newest first.
+    /// Newest first. Fewer than asked for where the orders looked for lie far apart: read on at `next`.
     pub orders: Vec<wire::Order>,
     /// Where the next page begins; empty at the end.
     pub next: String,
@@ -111,10 +111,11 @@ pub async fn list(
     loop {
         let connection = parts.pool.get().await?;
         if order_view::holds(&connection, &patience.versions).await? {
-            // One more than the page holds tells whether there is another.
-            let limit = i64::from(page_size) + 1;
-            let orders = order_view::page(&connection, filter, before, limit).await?;
-            return Ok(Page::cut(orders, page_size, filter));
+            let walk = Walk {
+                before,
+                orders_max: Walk::ORDERS_MAX,
+            };
+            return read_page(&connection, filter, page_size, walk).await;
         }
         drop(connection);
         if Instant::now() >= deadline {
@@ -122,6 +123,28 @@ pub async fn list(
         }
         tokio::time::sleep_until(deadline.min(Instant::now() + REREAD)).await;
     }
+}
+
+async fn read_page(
+    connection: &postgres::Connection,
+    filter: &Filter,
+    page_size: u16,
+    walk: Walk,
+) -> Result<Page, Error> {
+    // One more than the page holds tells whether there is another.
+    let limit = i64::from(page_size) + 1;
+    let orders = order_view::page(connection, filter, walk, limit).await?;
+    let page = Page::cut(orders, page_size, filter);
+    if !page.next.is_empty() {
+        return Ok(page);
+    }
+    // It found too few: because there are no more, or because it has looked at as many as it may.
+    let end = order_view::walked_to(connection, filter, walk).await?;
+    let next = end.map(|end| page_token::write(OrderId::new(end), filter));
+    Ok(Page {
+        next: next.unwrap_or_default(),
+        ..page
+    })
 }
 
 async fn look(parts: &Parts, order_id: OrderId, patience: &Patience) -> Result<wire::Order, Error> {

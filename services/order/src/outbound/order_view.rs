@@ -2,24 +2,14 @@
 //!
 //! Money's status is no part of the view: it is read from the saga's row along with it.
 
-use brewline_kernel::{CustomerId, OrderId, StoreId};
+use brewline_kernel::OrderId;
 use brewline_order_domain::order::{CancellationStatus, Order, OrderStatus, RejectionCode};
 use brewline_postgres::{Connection, Error, Instant, Row};
 use brewline_proto::order::v1 as wire;
 use uuid::Uuid;
 
+pub use self::page::{Filter, Walk, page, walked_to};
 use super::event_codec::{amount, decode_lines, instant, line, rejection_code};
-
-/// Which orders a page holds.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Filter {
-    /// Only this customer's.
-    pub customer_id: Option<CustomerId>,
-    /// Only this store's.
-    pub store_id: Option<StoreId>,
-    /// Only those that stand here.
-    pub status: Option<OrderStatus>,
-}
 
 macro_rules! select {
     ($from:literal) => {
@@ -33,32 +23,9 @@ macro_rules! select {
     };
 }
 
+mod page;
+
 const GET: &str = select!("orders o where o.order_id = $1");
-
-// Each page is one index scan that ends after `limit` rows, or one for each status asked for, merged:
-// the status stands between the filter and the order's id in the index.
-
-const PAGE: &str = select!("orders o where o.order_id < $1 order by o.order_id desc limit $2");
-
-const PAGE_OF_STATUS: &str =
-    select!("orders o where o.status = $3 and o.order_id < $1 order by o.order_id desc limit $2");
-
-const PAGE_OF_STORE: &str = select!(
-    "unnest($3::text[]) asked(status) cross join lateral ( \
-        select * from orders i where i.store_id = $4 and i.status = asked.status and i.order_id < $1 \
-        order by i.order_id desc limit $2) o \
-     order by o.order_id desc limit $2"
-);
-
-// One customer's orders at one store are found among that customer's orders: a person's lifetime of
-// coffee, not the table.
-const PAGE_OF_CUSTOMER: &str = select!(
-    "unnest($3::text[]) asked(status) cross join lateral ( \
-        select * from orders i where i.customer_id = $4 and i.status = asked.status and i.order_id < $1 \
-            and ($5::text is null or i.store_id = $5) \
-        order by i.order_id desc limit $2) o \
-     order by o.order_id desc limit $2"
-);
 
 const BEHIND: &str = "select count(*) from unnest($1::uuid[], $2::bigint[]) asked(order_id, version) \
     where coalesce((select o.version from orders o where o.order_id = asked.order_id), 0) < asked.version";
@@ -75,49 +42,6 @@ const STANDING: &str = "select o.version, s.payment_status, \
 pub async fn get(connection: &Connection, order_id: OrderId) -> Result<Option<wire::Order>, Error> {
     let row = connection.query_opt(GET, &[&order_id.as_uuid()]).await?;
     Ok(row.as_ref().map(read))
-}
-
-/// At most `limit` orders, newest first, those placed before `before`.
-///
-/// # Errors
-/// When the statement fails.
-pub async fn page(
-    connection: &Connection,
-    filter: &Filter,
-    before: Uuid,
-    limit: i64,
-) -> Result<Vec<wire::Order>, Error> {
-    let statuses: Vec<&str> = match filter.status {
-        Some(status) => vec![status.as_str()],
-        None => OrderStatus::ALL
-            .into_iter()
-            .map(OrderStatus::as_str)
-            .collect(),
-    };
-    let store = filter.store_id.as_ref().map(StoreId::as_str);
-    let rows = match (&filter.customer_id, store, filter.status) {
-        (Some(customer), store, _) => {
-            let customer = customer.as_str();
-            connection
-                .query(
-                    PAGE_OF_CUSTOMER,
-                    &[&before, &limit, &statuses, &customer, &store],
-                )
-                .await?
-        }
-        (None, Some(store), _) => {
-            connection
-                .query(PAGE_OF_STORE, &[&before, &limit, &statuses, &store])
-                .await?
-        }
-        (None, None, Some(status)) => {
-            connection
-                .query(PAGE_OF_STATUS, &[&before, &limit, &status.as_str()])
-                .await?
-        }
-        (None, None, None) => connection.query(PAGE, &[&before, &limit]).await?,
-    };
-    Ok(rows.iter().map(read).collect())
 }
 
 /// How an order stands, without what it is made of.

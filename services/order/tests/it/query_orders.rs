@@ -3,10 +3,13 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use brewline_order::outbound::order_view::{self, Filter, Walk};
 use brewline_order_domain::checkout::CheckoutEvent;
+use brewline_order_domain::order::OrderStatus;
 use brewline_proto::order::v1 as wire;
 use futures_util::future::join_all;
 use tonic::{Code, Request, Status};
+use uuid::Uuid;
 use wire::order_service_server::OrderService as _;
 
 use crate::shop::{CUSTOMER, STORE, Shop, order, says};
@@ -88,6 +91,67 @@ async fn a_filter_shows_only_what_it_says() {
     assert_eq!(ids, [cancelled]);
     request.store_id = "store-oslo".to_owned();
     assert!(list(&shop, request).await.unwrap().orders.is_empty());
+}
+
+#[tokio::test]
+async fn a_page_looks_at_so_many_orders_and_says_where_it_ended() {
+    let shop = Shop::open().await;
+    let oldest = shop.placed("k0").await;
+    shop.cancel(&oldest).await.unwrap();
+    for n in 1..=7 {
+        shop.placed(&format!("k{n}")).await;
+    }
+    let of_status = Filter {
+        status: Some(OrderStatus::Cancelled),
+        ..Filter::default()
+    };
+    let of_store = Filter {
+        store_id: Some(STORE.parse().unwrap()),
+        ..of_status.clone()
+    };
+    let of_customer = Filter {
+        customer_id: Some(CUSTOMER.parse().unwrap()),
+        ..of_status.clone()
+    };
+    for filter in [of_status, of_store, of_customer] {
+        let (found, walks) = walk(&shop, &filter).await;
+        assert_eq!(found, [oldest.as_str()], "{filter:?}");
+        assert_eq!(walks, 3, "eight orders, three at a time: {filter:?}");
+    }
+}
+
+/// Walks along all orders, three at a time: what was found, and the number of walks.
+async fn walk(shop: &Shop, filter: &Filter) -> (Vec<String>, usize) {
+    let connection = shop.parts.pool.get().await.unwrap();
+    let (mut found, mut before) = (Vec::new(), Uuid::max());
+    for walks in 1.. {
+        let walk = Walk {
+            before,
+            orders_max: 3,
+        };
+        let orders = order_view::page(&connection, filter, walk, 10)
+            .await
+            .unwrap();
+        found.extend(orders.into_iter().map(|order| order.order_id));
+        match order_view::walked_to(&connection, filter, walk)
+            .await
+            .unwrap()
+        {
+            Some(end) => before = end,
+            None => return (found, walks),
+        }
+    }
+    unreachable!()
+}
+
+#[tokio::test]
+async fn no_index_of_orders_holds_what_changes() {
+    let shop = Shop::open().await;
+    let held = "select count(*) from pg_index i join pg_attribute a \
+                  on a.attrelid = i.indrelid and a.attnum = any(i.indkey::int2[]) \
+                where i.indrelid = 'orders'::regclass \
+                  and (i.indpred is not null or a.attname not in ('order_id', 'store_id', 'customer_id'))";
+    assert_eq!(shop.count(held).await, 0);
 }
 
 #[tokio::test]
