@@ -10,6 +10,8 @@
 {{- include "brewline.traceEnv" .root }}
 {{- if $service.http }}
 - {name: BREWLINE_HTTP_LISTEN, value: "0.0.0.0:{{ $service.http }}"}
+# After its sleep (`preStop`): so long each answer asks its caller to come back on another connection.
+- {name: BREWLINE_DRAIN_DELAY_MS, value: "3000"}
 # There is no identity yet; the network policy says who reaches it.
 - {name: BREWLINE_ALLOW_ANONYMOUS_NETWORK, value: "true"}
 {{- else }}
