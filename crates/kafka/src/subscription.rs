@@ -52,6 +52,9 @@ pub struct Limits {
     pub batch_bytes_max: usize,
     /// How much the client fetches ahead, in KiB, all partitions together.
     pub prefetch_kib_max: usize,
+    /// How long the broker may hold records back until 256 KiB of them have gathered. Zero: not at
+    /// all. Few large answers cost a fraction of many small ones, on both sides.
+    pub gather: Duration,
     /// How long a partition being revoked is held back for [`Input::Revoking`] to be answered.
     pub drain: Duration,
 }
@@ -62,6 +65,9 @@ pub struct Subscription {
     connection: Connection,
     ended: Option<oneshot::Receiver<()>>,
 }
+
+/// What is worth an answer at once although there is time to gather more: a full batch of orders.
+const GATHER_BYTES: usize = 256 * 1024;
 
 /// Leaving takes a request or two; a broker that does not answer is left without a word.
 const CLOSE_WAIT: Duration = Duration::from_secs(5);
@@ -75,6 +81,7 @@ impl Default for Limits {
             batch_records_max: 512,
             batch_bytes_max: 1024 * 1024,
             prefetch_kib_max: 8 * 1024,
+            gather: Duration::ZERO,
             // Shorter than any session timeout that makes sense, so that a slow drain does not cost
             // the membership as well.
             drain: Duration::from_secs(5),

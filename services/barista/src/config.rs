@@ -43,7 +43,7 @@ pub fn read(env: &mut Environment) -> Option<Config> {
     let postgres = postgres::Config::read(env);
     let kafka = kafka::Config::read(env);
     let relay = RelaySettings::read(env, crate::SOURCE);
-    let consumer = ConsumerSettings::read(env);
+    let consumer = ConsumerSettings::read_of_follower(env);
     Some(Config {
         grpc_listen: grpc_listen?,
         wall_watchers_max: wall_watchers_max?,

@@ -2,7 +2,7 @@
 //!
 //! What is decided is in `brewline-barista-domain`; here it is loaded, decided and stored with the
 //! events that tell it, in one transaction. [`inbound`] is what calls us: gRPC, the orders' events, and our
-//! own, which make the walls.
+//! own, which the walls can be made anew from.
 //! [`app`] holds a file per use case. [`outbound`] holds all SQL and the encoding of events.
 
 pub mod app;
@@ -26,7 +26,7 @@ use crate::app::work_ticket::Bench;
 use crate::config::Config;
 use crate::inbound::grpc::FulfilmentGrpc;
 use crate::inbound::order_consumer::{CONSUMER, OrderEvents};
-use crate::inbound::wall_consumer::{self, WallEvents};
+use crate::inbound::wall_consumer;
 
 /// The service's name.
 pub const SERVICE: &str = "barista";
@@ -55,6 +55,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "wall_view",
         sql: include_str!("../migrations/0004_wall_view.sql"),
     },
+    Migration {
+        version: 5,
+        name: "wall_written",
+        sql: include_str!("../migrations/0005_wall_written.sql"),
+    },
 ];
 
 /// Starts the service: schema, relay, consumer, walls, gRPC.
@@ -74,7 +79,6 @@ pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
     };
     Consumers::new(&context, &pool, kafka, config.consumer, monitor.clone())
         .with(CONSUMER, orders)
-        .with(wall_consumer::CONSUMER, WallEvents)
         .await_assignment();
     let walls = Walls::new(pool.clone(), config.wall_watchers_max);
     watch_walls(&context, walls.clone());

@@ -125,7 +125,7 @@ pub fn read(env: &mut Environment) -> Option<Config> {
     let postgres = postgres::Config::read(env);
     let kafka = kafka::Config::read(env);
     let relay = RelaySettings::read(env, crate::SOURCE);
-    let consumer = ConsumerSettings::read(env);
+    let consumer = ConsumerSettings::read_of_follower(env);
     let mail = mail(env);
     let call = call(env);
     let customer_wait = env.millis(&CUSTOMER_WAIT_MS);

@@ -15,7 +15,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::oneshot;
 
 use super::membership::{Membership, names};
-use super::{Input, Limits, wait};
+use super::{GATHER_BYTES, Input, Limits, wait};
 use crate::{Config, Error, Received, TopicPartition, native};
 
 /// Wake-ups come by themselves; this only bounds the damage of one that does not.
@@ -104,6 +104,11 @@ fn settings(config: &Config, group: &str, limits: Limits) -> rdkafka::ClientConf
         // After its queue was full, the client waits this long before it fetches again.
         .set("fetch.queue.backoff.ms", "10")
         .set("fetch.error.backoff.ms", "100");
+    if !limits.gather.is_zero() {
+        settings
+            .set("fetch.min.bytes", GATHER_BYTES.to_string())
+            .set("fetch.wait.max.ms", limits.gather.as_millis().to_string());
+    }
     settings
 }
 

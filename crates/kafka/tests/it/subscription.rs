@@ -138,6 +138,23 @@ async fn a_full_queue_bounds_what_is_read_ahead_and_loses_nothing() {
 }
 
 #[tokio::test]
+async fn what_may_gather_comes_although_it_is_little() {
+    let topics = TestTopics::create(&["orders"], 1).await;
+    let (topic, group) = (topics.name("orders"), topics.name("group"));
+    let limits = Limits {
+        gather: Duration::from_millis(50),
+        ..Limits::default()
+    };
+    let mut member = Member::join(topics.config(), &group, &topic, limits);
+    for records in [3, 6] {
+        fill(&topics, &topic, 0, 3).await;
+        member
+            .until("they come", |member| member.read.len() == records)
+            .await;
+    }
+}
+
+#[tokio::test]
 async fn a_paused_partition_goes_on_where_it_stopped() {
     let topics = TestTopics::create(&["orders"], 2).await;
     let (topic, group) = (topics.name("orders"), topics.name("group"));

@@ -89,7 +89,10 @@ fn worker<H: Handler>(
     shutdown: CancellationToken,
 ) -> Result<Worker<H>, Error> {
     let topics: Vec<&str> = spec.topics.iter().map(|topic| topic.name).collect();
-    let queue = kafka::Limits::default();
+    let queue = kafka::Limits {
+        gather: settings.gather,
+        ..kafka::Limits::default()
+    };
     let (subscription, inputs) =
         Subscription::start(&connections.kafka, spec.name, &topics, queue)?;
     let pace = connections.pool.pace();

@@ -1,11 +1,13 @@
-//! Folds a batch of this service's own events into changes of the walls, in memory.
+//! Folds a batch of what happened into changes of the walls, in memory.
 //!
 //! A ticket that came and went within the batch leaves no trace but the wall's position.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use brewline_barista_domain::{Station, TicketId, TicketStatus};
+use brewline_barista_domain::{PreparationEvent, Station, Ticket, TicketId, TicketStatus};
 use brewline_kernel::{OrderId, StoreId, Timestamp};
+
+use super::prepare::Happened;
 
 /// What an event means to a wall.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +58,18 @@ pub struct Changes {
 // === impl Changes ===
 
 impl Changes {
+    /// What these events, told at `at`, change.
+    #[must_use]
+    pub fn of(events: &[Happened], at: Timestamp) -> Self {
+        let mut changes = Self::default();
+        for happened in events {
+            if let Some(shown) = happened.shown(at) {
+                changes.add(&happened.store, shown);
+            }
+        }
+        changes
+    }
+
     /// Takes in what happened at a store's wall.
     pub fn add(&mut self, store: &StoreId, shown: Shown) {
         match shown {
@@ -88,6 +102,41 @@ impl Changes {
         if self.opened.remove(&place).is_none() {
             self.begun.remove(&place);
             self.gone.insert(place);
+        }
+    }
+}
+
+// === impl Happened ===
+
+impl Happened {
+    /// What it means to its store's wall; nothing for the events that mean nothing.
+    fn shown(&self, at: Timestamp) -> Option<Shown> {
+        match &self.event {
+            PreparationEvent::TicketsOpened { tickets, .. } => {
+                let items = tickets.iter().map(|ticket| self.item(ticket, at));
+                Some(Shown::Opened(items.collect()))
+            }
+            PreparationEvent::PreparationStarted { ticket }
+            | PreparationEvent::TicketStarted { ticket } => Some(Shown::Begun(*ticket)),
+            PreparationEvent::TicketDone { ticket, .. } => Some(Shown::Gone(vec![*ticket])),
+            PreparationEvent::TicketsWithdrawn { tickets, .. } => {
+                Some(Shown::Gone(tickets.clone()))
+            }
+            PreparationEvent::PreparationCompleted
+            | PreparationEvent::WithdrawalRefused { .. }
+            | PreparationEvent::NeverOpened { .. } => None,
+        }
+    }
+
+    fn item(&self, ticket: &Ticket, opened_at: Timestamp) -> Item {
+        Item {
+            ticket: ticket.id,
+            order: self.order,
+            product: ticket.name.clone(),
+            quantity: ticket.quantity,
+            station: ticket.station.clone(),
+            status: TicketStatus::Open,
+            opened_at,
         }
     }
 }

@@ -9,9 +9,11 @@ use brewline_postgres::{Pool, Transaction};
 use futures_util::try_join;
 
 use super::prepare::{Asked, Happened, Preparations, Prepared, prepare};
+use super::show_tickets::Changes;
 use crate::error::{Corrupt, Error};
 use crate::outbound::event_codec::fulfilment_event;
 use crate::outbound::store::{self, TicketRow};
+use crate::outbound::wall_store;
 use crate::signals;
 
 /// Where tickets are worked on.
@@ -105,10 +107,12 @@ impl Bench {
         let event = |happened: &Happened| fulfilment_event(self.ids.next(), now, happened);
         let events: Vec<NewEvent> = prepared.events.iter().map(event).collect();
         let moved = prepared.moved_tickets(stored);
+        let walls = Changes::of(&prepared.events, now);
         try_join!(
             store::save_preparations(tx, &prepared.preparations, now),
             store::move_tickets(tx, &moved, now),
             self.outbox.append(tx, &events),
+            wall_store::change(tx, &walls),
         )?;
         brewline_failpoint::hit(match events.len() {
             1 if moved.iter().any(|change| change.is_begun()) => "barista.started-before-commit",

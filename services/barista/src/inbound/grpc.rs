@@ -1,5 +1,6 @@
 //! `FulfilmentService`: tickets and walls.
 
+use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +22,7 @@ use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
 
 use super::order_consumer::{CONSUMER, ORDERS};
-use super::{wall_consumer, wire};
+use super::wire;
 use crate::app::walls::{Walls, Watcher};
 use crate::app::work_ticket::Bench;
 use crate::error::Error;
@@ -32,6 +33,9 @@ const TOKENS_MAX: usize = 8;
 
 /// The longest a read may wait for what it must hold.
 const WAIT_MAX: Duration = Duration::from_secs(30);
+
+/// How often a waiting read looks again.
+const REREAD: Duration = Duration::from_millis(100);
 
 /// Serves tickets and walls.
 #[derive(Clone)]
@@ -133,36 +137,45 @@ impl FulfilmentService for FulfilmentGrpc {
 // === impl FulfilmentGrpc ===
 
 impl FulfilmentGrpc {
-    /// Waits until the walls hold what the caller has seen: what it has seen of orders must have come to
-    /// the tickets, and what that led to, or what it has seen of tickets, must have come to the walls.
-    /// What tokens say of other topics says nothing about walls.
+    /// Waits until the walls hold what the caller has seen: what it has seen of orders must have come
+    /// here, and its tickets must have come as far as it has seen them. A wall is written along with its
+    /// tickets, so what holds the one holds the other. What tokens say of other topics says nothing about
+    /// walls.
     async fn await_walls(&self, tokens: &[ConsistencyToken], wait: Duration) -> Result<(), Error> {
         if tokens.len() > TOKENS_MAX {
             let (field, detail) = ("consistency", format!("at most {TOKENS_MAX} tokens"));
             return Err(Error::Invalid { field, detail });
         }
         let until = Instant::now() + wait;
-        let orders = of_topic(tokens, ORDERS);
-        self.hold(CONSUMER.name, &orders, wait).await?;
-        let mut told = of_topic(tokens, event_codec::TOPIC);
-        told.extend(self.led_to(&orders).await?);
-        let left = until.saturating_duration_since(Instant::now());
-        self.hold(wall_consumer::CONSUMER.name, &told, left).await
+        self.hold(CONSUMER.name, &of_topic(tokens, ORDERS), wait)
+            .await?;
+        self.hold_tickets(&of_topic(tokens, event_codec::TOPIC), until)
+            .await
     }
 
-    /// What was told of these orders' tickets up to now.
-    async fn led_to(&self, orders: &[held::Token]) -> Result<Vec<held::Token>, Error> {
-        let orders: Vec<OrderId> = orders.iter().flat_map(|it| it.subject.parse()).collect();
-        if orders.is_empty() {
-            return Ok(Vec::new());
+    /// Whoever was told a version of an order's tickets was told what is committed; only a token that was
+    /// made up, or a database that was set back, is waited for.
+    async fn hold_tickets(&self, told: &[held::Token], until: Instant) -> Result<(), Error> {
+        let asked: BTreeMap<OrderId, i64> = told
+            .iter()
+            .filter_map(|token| Some((token.subject.parse().ok()?, token.version)))
+            .collect();
+        if asked.len() < told.len() {
+            let (field, detail) = ("consistency", "a subject is no order's id".to_owned());
+            return Err(Error::Invalid { field, detail });
         }
-        let versions = store::versions(&self.bench.pool, &orders).await?;
-        let token = |(order, version): (OrderId, i64)| held::Token {
-            topic: event_codec::TOPIC.to_owned(),
-            subject: order.to_string(),
-            version,
-        };
-        Ok(versions.into_iter().map(token).collect())
+        let orders: Vec<OrderId> = asked.keys().copied().collect();
+        loop {
+            let found = store::versions(&self.bench.pool, &orders).await?;
+            let held = |(order, version): &(OrderId, i64)| asked.get(order) <= Some(version);
+            if found.iter().filter(|found| held(found)).count() == asked.len() {
+                return Ok(());
+            }
+            if Instant::now() >= until {
+                return Err(Error::Behind);
+            }
+            tokio::time::sleep_until(until.min(Instant::now() + REREAD)).await;
+        }
     }
 
     async fn hold(

@@ -18,10 +18,11 @@ use futures_util::try_join;
 use prost::Message;
 
 use crate::app::prepare::{Asked, Happened, Preparations, Prepared, Refused, prepare};
+use crate::app::show_tickets::Changes;
 use crate::app::work_ticket::count;
 use crate::error::LoadError;
 use crate::outbound::event_codec::fulfilment_event;
-use crate::outbound::store;
+use crate::outbound::{store, wall_store};
 use crate::signals;
 
 /// The orders' topic.
@@ -67,7 +68,7 @@ impl Handler for OrderEvents {
         let orders: Vec<OrderId> = orders.into_iter().collect();
         let stored = store::load(tx, &orders).await?;
         let prepared = prepare(&batch, &stored)?;
-        // Boxed: it holds four statements on their way.
+        // Boxed: it holds eight statements on their way.
         Box::pin(self.store(tx, &prepared, &stored)).await?;
         pass_crash_points(&prepared.events);
         Ok(prepared.events)
@@ -90,11 +91,13 @@ impl OrderEvents {
         let event = |happened: &Happened| fulfilment_event(self.ids.next(), now, happened);
         let events: Vec<NewEvent> = prepared.events.iter().map(event).collect();
         let (fresh, moved) = (prepared.new_tickets(stored), prepared.moved_tickets(stored));
+        let walls = Changes::of(&prepared.events, now);
         try_join!(
             store::save_preparations(tx, &prepared.preparations, now),
             store::open_tickets(tx, &fresh, now),
             store::move_tickets(tx, &moved, now),
             self.outbox.append(tx, &events),
+            wall_store::change(tx, &walls),
         )?;
         signals::BATCH.observe(u32::try_from(events.len()).unwrap_or(u32::MAX).into());
         Ok(())

@@ -1,6 +1,7 @@
 //! This service's own events, as they make its walls.
 //!
-//! The walls are a view: nobody else writes them, and they can be made anew from the log.
+//! The walls are a view: written in the transactions that leave these events in the outbox, and to be made
+//! anew from the log.
 
 use brewline_barista_domain::{Station, TicketStatus};
 use brewline_kernel::StoreId;
@@ -8,15 +9,14 @@ use brewline_messaging::views::{Live, Projection, Table, View};
 use brewline_messaging::{ConsumerSpec, Delivery, Failure, Handler, TopicKind, TopicSpec};
 use brewline_postgres::Transaction;
 use brewline_proto::fulfilment::v1 as wire;
-use futures_util::try_join;
 
 use super::order_consumer::{decode, parse};
 use crate::app::show_tickets::{Changes, Item, Shown};
 use crate::outbound::event_codec::TOPIC;
 use crate::outbound::wall_store;
 
-/// Reads this service's own events.
-pub const CONSUMER: ConsumerSpec = ConsumerSpec {
+/// Reads this service's own events, when the walls are made anew.
+const REPLAY: ConsumerSpec = ConsumerSpec {
     name: "brewline.barista.wall",
     topics: &[TopicSpec {
         name: TOPIC,
@@ -24,22 +24,23 @@ pub const CONSUMER: ConsumerSpec = ConsumerSpec {
     }],
 };
 
-/// A wall made anew goes on from where the live one is: whoever watches it sees it change once more.
+/// A wall made anew goes on from where the live one is: whoever watches it sees it change once more. Also one
+/// that only the live view has: from zero, it would for a while tell nothing to whoever watches it.
 const ADOPT: &str = "
-    update wall set position = live.position + 1 from public.wall as live
-     where live.store_id = wall.store_id;";
+    insert into wall (store_id, position) select store_id, position + 1 from public.wall
+        on conflict (store_id) do update set position = excluded.position;";
 
-/// Keeps the walls.
+/// Makes walls from the log.
 #[derive(Clone, Copy, Debug)]
-pub struct WallEvents;
+struct ReplayWalls;
 
 /// The views of this service.
 #[must_use]
 pub fn views() -> Vec<View> {
     vec![View {
         name: "wall",
-        consumer: CONSUMER,
-        live: Live::Consumed,
+        consumer: REPLAY,
+        live: Live::Written,
         tables: &[
             Table {
                 name: "wall_item",
@@ -54,13 +55,13 @@ pub fn views() -> Vec<View> {
         beside: &[],
         seed: "",
         adopt: ADOPT,
-        projection: Projection::new(WallEvents),
+        projection: Projection::new(ReplayWalls),
     }]
 }
 
-// === impl WallEvents ===
+// === impl ReplayWalls ===
 
-impl Handler for WallEvents {
+impl Handler for ReplayWalls {
     type Effect = ();
 
     async fn handle(&self, tx: &Transaction<'_>, batch: &[Delivery]) -> Result<(), Failure> {
@@ -70,12 +71,7 @@ impl Handler for WallEvents {
                 changes.add(&store, shown);
             }
         }
-        try_join!(
-            wall_store::show(tx, &changes.opened),
-            wall_store::begin(tx, &changes.begun),
-            wall_store::remove(tx, &changes.gone),
-            wall_store::raise(tx, &changes.stores),
-        )?;
+        wall_store::change(tx, &changes).await?;
         Ok(())
     }
 

@@ -1,15 +1,16 @@
-//! Walls in the database: a position and the tickets that are to be made, written by one consumer and
-//! read in one snapshot.
+//! Walls in the database: a position and the tickets that are to be made, written in the transaction of
+//! what changes them and read in one snapshot.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use brewline_barista_domain::TicketId;
 use brewline_kernel::{OrderId, StoreId};
 use brewline_postgres::{Error as DatabaseError, Instant, Pool, Row, ToSql, Transaction};
+use futures_util::try_join;
 use uuid::Uuid;
 
 use super::store::{get, method, parsed, station, station_name, status_name, status_named};
-use crate::app::show_tickets::{Item, Place};
+use crate::app::show_tickets::{Changes, Item, Place};
 use crate::error::{Corrupt, LoadError};
 
 /// How many tickets a wall shows: more than a shop can make in an hour.
@@ -31,7 +32,7 @@ const POSITIONS: &str = "
       from unnest($1::text[]) as watched(store_id)
       left join wall on wall.store_id = watched.store_id";
 
-/// The inbox refuses duplicates; should it ever have forgotten an order, nothing is shown twice.
+/// Whatever comes twice, in the log that a wall is made anew from, is shown once.
 const SHOW: &str = "
     insert into wall_item (store_id, ticket_id, order_id, product, quantity, station, method, status,
                            opened_at)
@@ -107,14 +108,23 @@ pub async fn positions(pool: &Pool, stores: &[&str]) -> Result<Vec<(StoreId, i64
     rows.iter().map(position).collect()
 }
 
-/// Puts tickets onto walls.
+/// Changes walls. To be called last in a transaction: it ends with the rows that every change of the same
+/// walls waits for.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn show(
-    tx: &Transaction<'_>,
-    opened: &BTreeMap<Place, Item>,
-) -> Result<(), DatabaseError> {
+pub async fn change(tx: &Transaction<'_>, changes: &Changes) -> Result<(), DatabaseError> {
+    // On their way together, and run in this order.
+    try_join!(
+        show(tx, &changes.opened),
+        begin(tx, &changes.begun),
+        remove(tx, &changes.gone),
+        raise(tx, &changes.stores),
+    )
+    .map(drop)
+}
+
+async fn show(tx: &Transaction<'_>, opened: &BTreeMap<Place, Item>) -> Result<(), DatabaseError> {
     if opened.is_empty() {
         return Ok(());
     }
@@ -140,11 +150,7 @@ pub async fn show(
     tx.execute(SHOW, &params).await.map(drop)
 }
 
-/// Marks tickets as begun.
-///
-/// # Errors
-/// When the database fails.
-pub async fn begin(tx: &Transaction<'_>, begun: &BTreeSet<Place>) -> Result<(), DatabaseError> {
+async fn begin(tx: &Transaction<'_>, begun: &BTreeSet<Place>) -> Result<(), DatabaseError> {
     if begun.is_empty() {
         return Ok(());
     }
@@ -152,11 +158,7 @@ pub async fn begin(tx: &Transaction<'_>, begun: &BTreeSet<Place>) -> Result<(), 
     tx.execute(BEGIN, &[&stores, &tickets]).await.map(drop)
 }
 
-/// Takes tickets off walls.
-///
-/// # Errors
-/// When the database fails.
-pub async fn remove(tx: &Transaction<'_>, gone: &BTreeSet<Place>) -> Result<(), DatabaseError> {
+async fn remove(tx: &Transaction<'_>, gone: &BTreeSet<Place>) -> Result<(), DatabaseError> {
     if gone.is_empty() {
         return Ok(());
     }
@@ -164,11 +166,8 @@ pub async fn remove(tx: &Transaction<'_>, gone: &BTreeSet<Place>) -> Result<(), 
     tx.execute(REMOVE, &[&stores, &tickets]).await.map(drop)
 }
 
-/// Counts one more change of each of these stores' walls. To be called last.
-///
-/// # Errors
-/// When the database fails.
-pub async fn raise(tx: &Transaction<'_>, stores: &BTreeSet<StoreId>) -> Result<(), DatabaseError> {
+/// Counts one more change of each of these stores' walls.
+async fn raise(tx: &Transaction<'_>, stores: &BTreeSet<StoreId>) -> Result<(), DatabaseError> {
     if stores.is_empty() {
         return Ok(());
     }

@@ -6,7 +6,6 @@ use brewline_barista::app::walls::Walls;
 use brewline_barista::bench;
 use brewline_barista::inbound::grpc::FulfilmentGrpc;
 use brewline_barista::inbound::order_consumer::OrderEvents;
-use brewline_barista::inbound::wall_consumer::WallEvents;
 use brewline_kernel::system::{SystemClock, SystemIds};
 use brewline_kernel::{Clock, Envelope, IdGenerator};
 use brewline_messaging::{Delivery, Failure, Handler, Monitor, Outbox};
@@ -21,7 +20,6 @@ use brewline_proto::order::v1 as order;
 use brewline_server::status::reason;
 use brewline_test_support::TestDatabase;
 use prost::Message;
-use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Status};
@@ -41,8 +39,6 @@ pub(crate) struct Bar {
     pub(crate) pool: Pool,
     pub(crate) handler: OrderEvents,
     pub(crate) replica: Replica,
-    /// How far the outbox was shown on the walls.
-    shown: Mutex<i64>,
 }
 
 /// One process of the service, without its consumer.
@@ -122,7 +118,6 @@ impl Bar {
             handler: handler(),
             replica: Replica::over(&pool),
             pool,
-            shown: Mutex::new(0),
         }
     }
 
@@ -136,24 +131,8 @@ impl Bar {
         Ok(())
     }
 
-    /// Hands what was told since the last time to the walls, in one batch, as the log would.
-    pub(crate) async fn show(&self) {
-        let mut shown = self.shown.lock().await;
-        let mut connection = self.pool.get().await.unwrap();
-        let tx = connection.transaction().await.unwrap();
-        let sql =
-            "select position, id, type, aggregate_id, version, occurred_at, correlation_id, payload
-                     from outbox where position > $1 order by position";
-        let rows = tx.query(sql, &[&*shown]).await.unwrap();
-        let batch: Vec<Delivery> = rows.iter().map(from_outbox).collect();
-        WallEvents.handle(&tx, &batch).await.unwrap();
-        tx.commit().await.unwrap();
-        *shown = rows.last().map_or(*shown, |row| row.try_get(0).unwrap());
-    }
-
-    /// The wall, once it holds what was told.
+    /// The wall.
     pub(crate) async fn wall(&self) -> Wall {
-        self.show().await;
         self.replica.wall().await
     }
 
@@ -161,7 +140,6 @@ impl Bar {
     pub(crate) async fn order(&self) -> (Order, Vec<String>) {
         let order = Order::new();
         self.deliver(&[order.confirmed(2)]).await.unwrap();
-        self.show().await;
         let tickets = self.replica.tickets(order).await;
         (
             order,
@@ -239,27 +217,6 @@ impl Bar {
         let rows = self.rows(broken).await;
         let faults: Vec<String> = rows.iter().map(|row| row.try_get(0).unwrap()).collect();
         assert!(faults.is_empty(), "the books do not balance: {faults:#?}");
-    }
-}
-
-/// A row as the log has it.
-fn from_outbox(row: &Row) -> Delivery {
-    Delivery {
-        topic: "brewline.fulfilment.events.v1".into(),
-        partition: 0,
-        offset: row.try_get("position").unwrap(),
-        envelope: Envelope {
-            id: row.try_get("id").unwrap(),
-            event_type: row.try_get("type").unwrap(),
-            source: brewline_barista::SOURCE.to_owned(),
-            subject: row.try_get("aggregate_id").unwrap(),
-            version: row.try_get("version").unwrap(),
-            time: row.try_get::<_, Instant>("occurred_at").unwrap().0,
-            correlation_id: row.try_get("correlation_id").unwrap(),
-            causation_id: None,
-            traceparent: None,
-        },
-        payload: row.try_get::<_, Vec<u8>>("payload").unwrap().into(),
     }
 }
 

@@ -254,7 +254,6 @@ async fn a_large_batch_writes_each_table_once() {
         .unwrap();
     let batch: Vec<_> = (0..100).map(|_| Order::new().confirmed(2)).collect();
     bar.deliver(&batch).await.unwrap();
-    bar.show().await;
     assert_eq!(bar.number("select count(*) from watched").await, 4);
     assert_eq!(bar.number("select count(*) from wall_item").await, 300);
     assert_eq!(bar.number("select count(*) from ticket").await, 300);
