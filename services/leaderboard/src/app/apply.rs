@@ -183,7 +183,7 @@ impl Applier {
                 Ok(None) => {}
                 Ok(Some(incoming)) => {
                     let applied = state.fold.apply(incoming, self.calendar.as_ref());
-                    state.name_gone |= applied == Applied::NameGone;
+                    state.names_gone += u64::from(applied == Applied::NameGone);
                     let count = outcomes
                         .entry(outcome_number(applied))
                         .or_insert((applied, 0));
@@ -225,7 +225,7 @@ impl Applier {
     }
 
     /// Boards that left out more and more would be wrong and quiet about it.
-    async fn stand_still_for_good(&self) {
+    async fn stand_still_for_good(&mut self) {
         let reason = "too many records cannot be read; see the dead letters";
         tracing::error!("boards stand still: {reason}");
         self.gate.close(reason);
@@ -233,6 +233,9 @@ impl Applier {
             self.heartbeat.beat();
             tokio::select! {
                 () = self.shutdown.cancelled() => {}
+                // Boards that stand still can be compared and made anew as well as others. Whoever switched
+                // them has made them whole: a restart reads on from there.
+                Some(hold) = self.requests.recv() => self.hold(hold).await,
                 () = tokio::time::sleep(BEAT) => {}
             }
         }

@@ -31,8 +31,10 @@ pub struct State {
     pub offsets: Offsets,
     /// Records read since the process began.
     pub records: u64,
-    /// A name that was shown is gone since the last snapshot.
-    pub name_gone: bool,
+    /// Names that were shown and are gone, since the process began.
+    pub names_gone: u64,
+    /// How many of them are out of the last snapshot too.
+    pub names_out: u64,
 }
 
 /// Asks the applying loop to stand still.
@@ -47,6 +49,16 @@ pub struct Hold {
 /// The applying loop stands still until this is used or dropped.
 #[derive(Debug)]
 pub struct Still(oneshot::Sender<Option<Box<Fold>>>);
+
+// === impl State ===
+
+impl State {
+    /// Whether the last snapshot still holds a name that must not be shown.
+    #[must_use]
+    pub const fn is_name_due(&self) -> bool {
+        self.names_gone > self.names_out
+    }
+}
 
 // === impl Live ===
 

@@ -57,7 +57,9 @@ pub async fn restore(pool: &Pool, admin: &Admin, topics: &Topics) -> anyhow::Res
         .await
         .context("ask for the topics' ids")?;
     let same = |(topic, id): (&String, &String)| ids.get(topic) == Some(id);
-    if !stored.positions.topic_ids.iter().all(same) {
+    // Without a topic it would say nothing about which log it is of.
+    let known = &stored.positions.topic_ids;
+    if known.is_empty() || !known.iter().all(same) {
         tracing::warn!("the snapshot is of another log; boards are made from this one");
         return Ok(State::default());
     }
@@ -92,7 +94,7 @@ impl Snapshots {
         while !shutdown.is_cancelled() {
             let (records, name_gone) = {
                 let state = self.live.read();
-                (state.records, state.name_gone)
+                (state.records, state.is_name_due())
             };
             let due = if name_gone { NAME_GONE.min(rest) } else { rest };
             if (records != seen || name_gone) && last.elapsed() >= due {
@@ -103,7 +105,8 @@ impl Snapshots {
                         let elapsed_ms = millis(began.elapsed());
                         tracing::debug!(elapsed_ms, "a snapshot was taken");
                     }
-                    Ok(false) => self.live.write().name_gone = false,
+                    // Another replica does that. Should it die first, the name is still to be got rid of.
+                    Ok(false) => {}
                     Err(error) => tracing::warn!(
                         error = format!("{error:#}"),
                         "no snapshot was taken; trying again"
@@ -138,9 +141,9 @@ impl Snapshots {
         // The applying loop waits for this; whoever reads does not.
         let encoded = tokio::task::spawn_blocking(move || {
             let state = live.read();
-            (state.fold.encode(), state.offsets.clone(), state.name_gone)
+            (state.fold.encode(), state.offsets.clone(), state.names_gone)
         });
-        let (bytes, offsets, name_gone) = encoded.await?;
+        let (bytes, offsets, names_gone) = encoded.await?;
         let positions = Positions {
             offsets,
             topic_ids: ids.into_iter().collect(),
@@ -148,9 +151,8 @@ impl Snapshots {
         snapshot_store::write(&self.pool, &lease, &bytes, &positions)
             .await
             .context("write the snapshot")?;
-        if name_gone {
-            self.live.write().name_gone = false;
-        }
+        // Those that went while it was being written are in it still.
+        self.live.write().names_out = names_gone;
         signals::SNAPSHOT_SECONDS.observe(began.elapsed().as_secs_f64());
         signals::SNAPSHOT_BYTES.set(i64::try_from(bytes.len()).unwrap_or(i64::MAX));
         Ok(true)

@@ -221,8 +221,18 @@ impl LeaderboardService for BoardsGrpc {
     ) -> Result<Response<Self::DumpBoardsStream>, Status> {
         let wanted: Vec<wire::Window> = request.into_inner().windows().collect();
         let live = Arc::clone(&self.live);
-        let messages = blocking(move || dump(&live, &wanted)).await?;
-        Ok(Response::new(stream::iter(messages).map(Ok).boxed()))
+        let (first, rows) = blocking(move || dump(&live, &wanted)).await?;
+        // Rows share their names with the boards; they become messages one by one, as the caller takes them.
+        let messages = stream::unfold(rows.into_iter(), |mut rows| async move {
+            let next: Vec<_> = rows.by_ref().take(DUMPED_ROWS).collect();
+            let message = wire::DumpBoardsResponse {
+                rows: next.iter().map(score_row).collect(),
+                ..wire::DumpBoardsResponse::default()
+            };
+            (!next.is_empty()).then_some((message, rows))
+        });
+        let messages = stream::iter([first]).chain(messages);
+        Ok(Response::new(messages.map(Ok).boxed()))
     }
 }
 
@@ -241,7 +251,7 @@ const BOARDS: [(&str, &str, &str, bool); 6] = [
 ];
 
 /// Everything at one moment.
-fn dump(live: &Live, wanted: &[wire::Window]) -> Vec<wire::DumpBoardsResponse> {
+fn dump(live: &Live, wanted: &[wire::Window]) -> (wire::DumpBoardsResponse, Vec<Row>) {
     let kinds: Vec<wire::Window> = wanted.to_vec();
     let is_wanted = move |window: Window| {
         let kind = show::window_to_wire(window);
@@ -251,26 +261,12 @@ fn dump(live: &Live, wanted: &[wire::Window]) -> Vec<wire::DumpBoardsResponse> {
                 .any(|wanted| Kind::from_wire(*wanted) == Kind::from_wire(kind))
     };
     let state = live.read();
-    let mut messages = vec![wire::DumpBoardsResponse {
+    let first = wire::DumpBoardsResponse {
         positions: positions(&state.offsets),
         revenue: revenue(&state.fold),
         rows: Vec::new(),
-    }];
-    let rows: Vec<wire::ScoreRow> = state
-        .fold
-        .rows(is_wanted)
-        .map(|row| score_row(&row))
-        .collect();
-    drop(state);
-    let mut rows = rows.into_iter().peekable();
-    while rows.peek().is_some() {
-        let rows = rows.by_ref().take(DUMPED_ROWS).collect();
-        messages.push(wire::DumpBoardsResponse {
-            rows,
-            ..wire::DumpBoardsResponse::default()
-        });
-    }
-    messages
+    };
+    (first, state.fold.rows(is_wanted).collect())
 }
 
 fn score_row(row: &Row) -> wire::ScoreRow {

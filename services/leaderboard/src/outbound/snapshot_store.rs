@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use brewline_kafka::TopicPartition;
 use brewline_postgres as postgres;
-use brewline_postgres::Pool;
+use brewline_postgres::{Pool, Transaction};
 use sha2::{Digest as _, Sha256};
 
 /// The meaning of the bytes. Another one is not read: the log is.
@@ -141,8 +141,18 @@ pub async fn write(
 /// # Errors
 /// When the database does not answer.
 pub async fn newest(pool: &Pool) -> Result<Option<Stored>, postgres::Error> {
-    let connection = pool.get().await?;
-    let Some(row) = connection.query_opt(NEWEST, &[&FORMAT]).await? else {
+    let mut connection = pool.get().await?;
+    // One look at all of it: a writer may complete the next one meanwhile, and forget this one.
+    let tx = connection.transaction().await?;
+    tx.batch_execute("set transaction isolation level repeatable read, read only")
+        .await?;
+    let stored = read(&tx).await?;
+    tx.commit().await?;
+    Ok(stored)
+}
+
+async fn read(tx: &Transaction<'_>) -> Result<Option<Stored>, postgres::Error> {
+    let Some(row) = tx.query_opt(NEWEST, &[&FORMAT]).await? else {
         return Ok(None);
     };
     let (id, checksum): (i64, Vec<u8>) = (row.try_get(0)?, row.try_get(1)?);
@@ -150,12 +160,12 @@ pub async fn newest(pool: &Pool) -> Result<Option<Stored>, postgres::Error> {
     let mut bytes = Vec::with_capacity(length);
     for number in 0_i32.. {
         // Part by part: one answer of all of them could be larger than a message may be.
-        match connection.query_opt(READ_PART, &[&id, &number]).await? {
+        match tx.query_opt(READ_PART, &[&id, &number]).await? {
             Some(part) => bytes.extend_from_slice(part.try_get(0)?),
             None => break,
         }
     }
-    let positions = read_positions(&connection, id).await?;
+    let positions = read_positions(tx, id).await?;
     if Sha256::digest(&bytes).as_slice() != checksum {
         tracing::warn!(
             snapshot = id,
@@ -208,12 +218,9 @@ async fn complete(pool: &Pool, lease: &Lease, id: i64, positions: &Positions) ->
     Ok(())
 }
 
-async fn read_positions(
-    connection: &postgres::Connection,
-    id: i64,
-) -> Result<Positions, postgres::Error> {
+async fn read_positions(tx: &Transaction<'_>, id: i64) -> Result<Positions, postgres::Error> {
     let mut positions = Positions::default();
-    for row in connection.query(READ_POSITIONS, &[&id]).await? {
+    for row in tx.query(READ_POSITIONS, &[&id]).await? {
         let (topic, topic_id): (String, String) = (row.try_get(0)?, row.try_get(1)?);
         let place = TopicPartition::new(topic.as_str(), row.try_get(2)?);
         positions.offsets.insert(place, row.try_get(3)?);

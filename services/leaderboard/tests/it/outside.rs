@@ -210,6 +210,25 @@ impl Outside {
         self.send(record).await;
     }
 
+    /// Publishes something about a customer that nobody can read.
+    pub(crate) async fn unreadable(&self, customer: &str) {
+        let envelope = Envelope {
+            id: Uuid::new_v4(),
+            event_type: "brewline.customer.v1.CustomerChanged".to_owned(),
+            source: "brewline/test".to_owned(),
+            subject: customer.to_owned(),
+            version: 1,
+            time: Timestamp::from_millis(AFTERNOON),
+            correlation_id: Uuid::new_v4(),
+            causation_id: None,
+            traceparent: None,
+        };
+        let topic = self.topics.name(CUSTOMERS);
+        let body = Bytes::from_static(&[0xff]);
+        self.send(cloud_events::record(&topic, &envelope, body))
+            .await;
+    }
+
     pub(crate) async fn send(&self, record: Record) {
         let sent = self.producer.send(record).unwrap();
         self.producer.hurry();

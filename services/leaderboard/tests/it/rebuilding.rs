@@ -3,11 +3,16 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use std::time::Duration;
+
 use brewline_leaderboard::app::rebuild::{Progress, Rebuilt, Switch};
+use brewline_leaderboard::app::snapshots::Snapshots;
+use brewline_leaderboard::outbound::snapshot_store;
 use brewline_leaderboard_domain::{Board, Window};
 use brewline_test_support::eventually;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 use crate::outside::{Outside, Running, Sold};
 
@@ -81,4 +86,70 @@ async fn differences_are_listed_and_need_to_be_accepted() {
                 .is_some()
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn boards_made_anew_outlive_a_restart_although_nothing_is_sold_any_more() {
+    let outside = Outside::new().await;
+    let running = outside.start("one").await;
+    outside
+        .confirmed(&Sold::new("store-kyoto", "ann", &[("v60", 1)]))
+        .await;
+    outside.settle(&running).await;
+    outside.store("store-kyoto", "Europe/Lisbon", 2).await;
+    outside.settle(&running).await;
+    let stop = CancellationToken::new();
+    let snapshots = Snapshots {
+        live: Arc::clone(&running.boards.live),
+        pool: running.boards.pool.clone(),
+        admin: outside.topics.admin().clone(),
+        topics: outside.names(),
+        instance: "one".to_owned(),
+        interval: Duration::from_millis(100),
+    };
+    let taking = snapshots.run(stop.clone());
+    let course = async {
+        let stale = running.bytes();
+        let stored = async || {
+            let stored = snapshot_store::newest(&running.boards.pool).await.unwrap();
+            stored.map(|stored| stored.bytes)
+        };
+        eventually("the boards of before are stored", async || {
+            stored().await.as_ref() == Some(&stale)
+        })
+        .await;
+        assert!(rebuild(&running, Switch::Always).await.switched);
+        eventually("the new boards are stored", async || {
+            stored().await.is_some_and(|bytes| bytes != stale)
+        })
+        .await;
+        stop.cancel();
+    };
+    tokio::join!(taking, course);
+    let anew = running.bytes();
+    running.stop().await;
+    let again = outside.start("again").await;
+    outside.settle(&again).await;
+    assert_eq!(again.bytes(), anew);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn boards_that_stand_still_for_good_answer_whoever_has_them_stand_still() {
+    let outside = Outside::new().await;
+    let running = outside.start("one").await;
+    eventually("the boards are ready", async || {
+        running.context.health().not_ready().is_empty()
+    })
+    .await;
+    // More than may be left out.
+    let customers: Vec<String> = (0..1_001).map(|number| format!("c-{number}")).collect();
+    let spoilt = customers.iter().map(|id| outside.unreadable(id));
+    futures_util::future::join_all(spoilt).await;
+    eventually("the boards stand still", async || {
+        !running.context.health().not_ready().is_empty()
+    })
+    .await;
+    let compared = rebuild(&running, Switch::Never);
+    let compared = tokio::time::timeout(Duration::from_secs(20), compared).await;
+    assert!(!compared.expect("somebody answers").switched);
 }

@@ -6,7 +6,8 @@ use std::time::Duration;
 use brewline_leaderboard::app::snapshots::{Snapshots, restore};
 use brewline_leaderboard::outbound::snapshot_store::{self, Positions};
 use brewline_leaderboard_domain::Fold;
-use brewline_test_support::eventually;
+use brewline_test_support::{eventually, eventually_within};
+use tokio_util::sync::CancellationToken;
 
 use crate::outside::{Outside, Running, Sold};
 
@@ -173,11 +174,11 @@ async fn an_erased_name_leaves_memory_and_snapshot() {
     outside.customer("ann", "", 2).await;
     outside.settle(&running).await;
     assert!(
-        running.boards.live.read().name_gone,
+        running.boards.live.read().is_name_due(),
         "a snapshot is due at once"
     );
     snapshots(&outside, &running, "one").take().await.unwrap();
-    assert!(!holds().await && !running.boards.live.read().name_gone);
+    assert!(!holds().await && !running.boards.live.read().is_name_due());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -190,4 +191,99 @@ async fn readiness_waits_for_the_end_of_the_log() {
     })
     .await;
     assert_eq!(running.boards.live.read().records, 47);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_that_names_no_topic_is_none() {
+    let outside = Outside::new().await;
+    let running = outside.start("one").await;
+    sell(&outside, 5).await;
+    outside.settle(&running).await;
+    let pool = outside.database.pool();
+    let lease = snapshot_store::take_lease(pool, "one").await.unwrap();
+    let nowhere = Positions::default();
+    snapshot_store::write(pool, &lease.unwrap(), &running.bytes(), &nowhere)
+        .await
+        .unwrap();
+    let state = restore(pool, outside.topics.admin(), &outside.names())
+        .await
+        .unwrap();
+    assert_eq!(
+        state.fold.encode(),
+        Fold::default().encode(),
+        "nobody knows which log it is of"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_without_the_lease_does_not_forget_that_a_name_has_to_go() {
+    let outside = Outside::new().await;
+    let writer = outside.start("one").await;
+    let other = outside.start("two").await;
+    outside.customer("ann", "Annabelle Unmistakable", 1).await;
+    outside.settle(&writer).await;
+    assert!(snapshots(&outside, &writer, "one").take().await.unwrap());
+    outside.customer("ann", "", 2).await;
+    outside.settle(&other).await;
+    assert!(!snapshots(&outside, &other, "two").take().await.unwrap());
+    assert!(other.boards.live.read().is_name_due());
+    // The one that holds the lease dies before it has written: this one has to.
+    writer.stop().await;
+    let connection = outside.database.pool().get().await.unwrap();
+    let free = "update snapshot_lease set expires_at = now() - interval '1 second'";
+    connection.execute(free, &[]).await.unwrap();
+    let stop = CancellationToken::new();
+    let running = snapshots(&outside, &other, "two").run(stop.clone());
+    let holds = "select exists (select from snapshot_part where position('Unmistakable'::bytea in body) > 0)";
+    let gone = async {
+        eventually_within(Duration::from_secs(20), "the name is gone", async || {
+            !connection
+                .query_one(holds, &[])
+                .await
+                .unwrap()
+                .get::<_, bool>(0)
+        })
+        .await;
+        stop.cancel();
+    };
+    tokio::join!(running, gone);
+    assert!(!other.boards.live.read().is_name_due());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_that_is_overtaken_by_a_writer_reads_one_snapshot() {
+    let outside = Outside::new().await;
+    let pool = outside.database.pool();
+    let lease = snapshot_store::take_lease(pool, "one").await.unwrap();
+    let lease = lease.unwrap();
+    let mut positions = Positions::default();
+    for topic in outside.names().names() {
+        positions
+            .topic_ids
+            .insert(topic.to_owned(), "id".to_owned());
+        let place = brewline_kafka::TopicPartition::new(topic, 0);
+        positions.offsets.insert(place, 1);
+    }
+    // Several parts each, and each completed one forgets the one before.
+    let write = async |byte: u8| {
+        let bytes = vec![byte; 3 * 512 * 1_024];
+        let written = snapshot_store::write(pool, &lease, &bytes, &positions);
+        written.await.unwrap();
+    };
+    write(0).await;
+    let writing = async {
+        for byte in 1..=20 {
+            write(byte).await;
+        }
+    };
+    let reading = async {
+        let mut newest = 0;
+        while newest < 20 {
+            let stored = snapshot_store::newest(pool).await.unwrap();
+            let stored = stored.expect("there always is a whole one");
+            assert_eq!(stored.positions, positions);
+            newest = stored.bytes[0];
+        }
+    };
+    tokio::join!(writing, reading);
 }
