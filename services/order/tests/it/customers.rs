@@ -3,6 +3,7 @@
 use brewline_order::app::customers;
 use brewline_proto::customer::v1 as wire;
 use brewline_proto::customer::v1::customer_service_server::CustomerService as _;
+use brewline_test_support::eventually;
 use prost::Message as _;
 use tonic::{Code, Request};
 
@@ -289,6 +290,64 @@ async fn what_is_not_in_the_log_yet_is_blanked_with_its_mark() {
     assert_eq!(shop.count("select count(*) from erasure_pending").await, 0);
     let (version, last) = told(&shop).await.last().unwrap().clone();
     assert_eq!((version, last.erased), (3, true), "what tells it stays");
+}
+
+#[tokio::test]
+async fn a_mark_beside_an_erasure_waits_for_it_whatever_the_slot() {
+    let shop = Shop::open().await;
+    known_customer(&shop).await;
+    // As if there had been two slots when the customer came, and there is one now.
+    let connection = shop.parts.pool.get().await.unwrap();
+    let moved = "insert into relay_slot (slot) values (1);
+                 update outbox set slot = 1 where aggregate_id = 'customer-w';";
+    connection.batch_execute(moved).await.unwrap();
+    let mut erasing = shop.parts.pool.get().await.unwrap();
+    let tx = erasing.transaction().await.unwrap();
+    tx.query("select erase_customer_payloads('customer-w')", &[])
+        .await
+        .unwrap();
+    let waits =
+        "select count(*) from pg_locks l join pg_database d on d.datname = current_database()
+                  where not l.granted and (l.database = d.oid or l.locktype = 'transactionid')";
+    let marked = std::sync::atomic::AtomicBool::new(false);
+    let marking = async {
+        mark_everything(&shop).await;
+        marked.store(true, std::sync::atomic::Ordering::SeqCst);
+    };
+    let committing = async {
+        eventually("the mark waits, or has passed", async || {
+            marked.load(std::sync::atomic::Ordering::SeqCst) || shop.count(waits).await > 0
+        })
+        .await;
+        tx.commit().await.unwrap();
+    };
+    tokio::join!(marking, committing);
+    let left = "select count(*) from outbox where aggregate_id = 'customer-w' and payload <> ''";
+    assert_eq!(shop.count(left).await, 0, "no later mark has to come");
+}
+
+#[tokio::test]
+async fn the_list_of_erasures_is_applied_although_that_fails_at_first() {
+    let shop = Shop::open().await;
+    erase(&shop, CUSTOMER).await.unwrap();
+    let connection = shop.parts.pool.get().await.unwrap();
+    // The list cannot be read twice, as while a database comes up.
+    let restore = "update customer set name = 'Ada', erased = false, version = 1;
+                   create sequence tries;
+                   create function is_up() returns boolean language plpgsql volatile as $$
+                   begin
+                       if nextval('tries') < 3 then raise exception 'not yet'; end if;
+                       return true;
+                   end $$;
+                   alter table erasure rename to erasure_kept;
+                   create view erasure as select customer_id, erased_at from erasure_kept where is_up();";
+    connection.batch_execute(restore).await.unwrap();
+    let within = std::time::Duration::from_secs(20);
+    let done = tokio::time::timeout(within, customers::erase_until_done(&shop.parts));
+    done.await.expect("it is tried until it is done");
+    assert!(shop.count("select last_value from tries").await >= 3);
+    let erased = "select count(*) from customer where erased and name = ''";
+    assert_eq!(shop.count(erased).await, 1);
 }
 
 #[tokio::test]
