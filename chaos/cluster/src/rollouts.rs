@@ -45,7 +45,7 @@ pub(crate) fn upgrade_one(release: &Release) -> anyhow::Result<String> {
     let load = Load::begin(release, SECONDS_PER_UPGRADE * u64::from(release.slowness))?;
     let settings = match &release.next_tag {
         Some(tag) => format!("services.payment.image.tag={tag}"),
-        None => "services.payment.env.BREWLINE_LOG=warn".to_owned(),
+        None => "services.payment.env.BREWLINE_WORKER_THREADS=1".to_owned(),
     };
     release.upgrade(&[settings])?;
     let seen = load.end()?.nothing_failed()?;
