@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context as _, anyhow};
-use brewline_chaos::evidence::Sources;
+use brewline_chaos::evidence::{MARGIN, Sources};
 use brewline_kernel::Timestamp;
 use brewline_postgres::Pool;
 
@@ -21,6 +21,10 @@ pub struct Scope<'a> {
     pub healing_promised: bool,
     /// Events that are to be dead letters.
     pub expected_dead_letters: std::collections::BTreeSet<uuid::Uuid>,
+    /// The folder of the services' log files.
+    pub log_files: Option<&'a Path>,
+    /// What changed so long before the cut is read as well; unless told, what clocks may differ by.
+    pub margin: Option<std::time::Duration>,
 }
 
 /// The evidence of the stack behind `endpoints`.
@@ -43,6 +47,8 @@ pub fn of(endpoints: &Endpoints, scope: &Scope<'_>) -> anyhow::Result<Sources> {
         since: scope.since,
         healing_promised: scope.healing_promised,
         expected_dead_letters: scope.expected_dead_letters.clone(),
+        log_files: scope.log_files.map(Path::to_owned),
+        margin: scope.margin.unwrap_or(MARGIN),
     })
 }
 

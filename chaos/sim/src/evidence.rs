@@ -41,6 +41,8 @@ impl World {
         let slots = self.stores.iter();
         let slots = slots.map(|(service, store)| (service.name(), Ok(vec![slot(store)])));
         Evidence {
+            dead: Ok(Vec::new()),
+            addresses_logged: None,
             now: self.instant(),
             since: Timestamp::EPOCH,
             before: Ok(marks(order)),

@@ -4,6 +4,7 @@ use brewline_kernel::Timestamp;
 use brewline_postgres::{Connection, Error, Instant};
 use brewline_proto::customer::v1::Customer;
 use prost::Message as _;
+use uuid::Uuid;
 
 use super::facts;
 
@@ -16,6 +17,17 @@ pub struct Erasure {
     pub at: Timestamp,
     /// Where the order service still has personal data of this customer, such as `idempotent answers`.
     pub left: Vec<String>,
+    /// Bodies that were blanked in the outbox.
+    pub blanked: Vec<Blanked>,
+}
+
+/// What is kept of a body that was blanked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Blanked {
+    /// The event.
+    pub event: Uuid,
+    /// The SHA-256 of its body.
+    pub sha256: Vec<u8>,
 }
 
 /// Every erased customer, by id.
@@ -35,6 +47,7 @@ pub(super) async fn read(db: &Connection) -> Result<Erasures, Error> {
                 .then(|| "its customers".to_owned())
                 .into_iter()
                 .collect(),
+            blanked: Vec::new(),
         };
         erasures.insert(row.get(0), erasure);
     }
@@ -42,6 +55,13 @@ pub(super) async fn read(db: &Connection) -> Result<Erasures, Error> {
     for (customer, place) in left(db, &ids).await? {
         if let Some(erasure) = erasures.get_mut(&customer) {
             erasure.left.push(place.to_owned());
+        }
+    }
+    let kept = "select customer_id, id, sha256 from erased_payload where customer_id = any($1)";
+    for row in db.query(kept, &[&ids]).await? {
+        if let Some(erasure) = erasures.get_mut(row.get::<_, &str>(0)) {
+            let (event, sha256) = (row.get(1), row.get(2));
+            erasure.blanked.push(Blanked { event, sha256 });
         }
     }
     Ok(erasures)

@@ -3,6 +3,7 @@ use std::collections::BTreeSet;
 use brewline_kernel::Timestamp;
 use brewline_proto::{catalogue, customer, fulfilment, money, order};
 use prost::Message;
+use sha2::{Digest as _, Sha256};
 
 /// What a record says, where a checker has to know it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,6 +101,8 @@ pub struct Person {
     pub erased: bool,
     /// The name and the address in it; empty when there is neither.
     pub personal: BTreeSet<String>,
+    /// The SHA-256 of the body.
+    pub sha256: Vec<u8>,
 }
 
 // === impl Fact ===
@@ -124,7 +127,10 @@ impl Fact {
                 let (id, time_zone) = (store.store_id, store.time_zone);
                 Self::Store { id, time_zone }
             }
-            "CustomerChanged" => Self::Customer(person(Message::decode(body)?)),
+            "CustomerChanged" => Self::Customer(Person {
+                sha256: Sha256::digest(body).to_vec(),
+                ..person(Message::decode(body)?)
+            }),
             _ => return fulfilled(kind, body),
         };
         Ok(Some(fact))
@@ -211,6 +217,7 @@ fn person(message: customer::v1::CustomerChanged) -> Person {
     Person {
         id: message.customer_id,
         erased: message.erased,
+        sha256: Vec::new(),
         personal: personal.filter(|text| !text.is_empty()).collect(),
     }
 }

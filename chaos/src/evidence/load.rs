@@ -7,7 +7,10 @@ use brewline_postgres::{Connection, Error, Pool};
 use uuid::Uuid;
 
 use super::log::{self, Log};
-use super::{Evidence, LogRecord, Messaging, Movement, Notified, Orders, StockBooks, born_ms};
+use super::logfiles::LogFiles;
+use super::{
+    DeadRecord, Evidence, LogRecord, Messaging, Movement, Notified, Orders, StockBooks, born_ms,
+};
 use super::{barista, boards, erasure, messaging, notified, orders, outside, payments, processor};
 use crate::history::History;
 
@@ -31,20 +34,25 @@ pub struct Sources {
     pub healing_promised: bool,
     /// Events that are to be dead letters.
     pub expected_dead_letters: BTreeSet<Uuid>,
+    /// The folder of the services' log files; none where they are not at hand.
+    pub log_files: Option<PathBuf>,
+    /// What changed so long before the cut is read as well.
+    pub margin: Duration,
 }
 
 /// Outbox rows are kept for 7 days; what is older cannot be compared with the log any more.
 const RETENTION: Duration = Duration::from_secs(6 * 24 * 3_600);
 
 /// What changed shortly before the cut is read as well: clocks differ, and a row is written a moment
-/// before or after the event that it belongs to.
-const MARGIN: Duration = Duration::from_secs(60);
+/// before or after the event that it belongs to. As much as machines that keep time may differ.
+pub const MARGIN: Duration = Duration::from_secs(60);
 
 /// Reads evidence again and again, and keeps what only ever grows: the log and the stock's ledger. What
 /// was read of them is not read again, so a change of old entries shows to a new reader alone.
 #[derive(Debug, Default)]
 pub struct EvidenceReader {
     log: Log,
+    log_files: LogFiles,
     ledger: Vec<Movement>,
 }
 
@@ -63,7 +71,7 @@ impl EvidenceReader {
             .await
             .unwrap_or(Timestamp::EPOCH);
         let since = capped(sources.since, now);
-        let a_bit_before = earlier(since, MARGIN);
+        let a_bit_before = earlier(since, sources.margin);
         let before = read(&sources, "order", async |db| orders::marks(db, since).await).await;
         let orders = read(&sources, "order", async |db| {
             Orders::read(db, since, a_bit_before).await
@@ -91,6 +99,9 @@ impl EvidenceReader {
             None => None,
         };
         let (messaging, log) = self.messages(&sources, since, tables).await;
+        let (log, dead) = apart(log);
+        let folder = sources.log_files.as_deref();
+        let addresses_logged = folder.map(|folder| self.log_files.read_on(folder));
         let after = read(&sources, "order", async |db| orders::marks(db, since).await).await;
         // The journal is read after the tables: a request is written down before it is sent, so the
         // journal then knows of every order in them.
@@ -114,6 +125,8 @@ impl EvidenceReader {
             messaging,
             slots_after,
             log,
+            dead,
+            addresses_logged,
             history,
             tickets,
             notified,
@@ -146,12 +159,25 @@ impl EvidenceReader {
         sources: &Sources,
         since: Timestamp,
         mut tables: Tables,
-    ) -> (Tables, Result<Vec<LogRecord>, String>) {
-        let log = self.log.read_on(&sources.kafka).await.map(<[_]>::to_vec);
-        if let Ok(log) = &log {
+    ) -> (Tables, Result<(Vec<LogRecord>, Vec<DeadRecord>), String>) {
+        let log = self.log.read_on(&sources.kafka).await;
+        let log = log.map(|(log, dead)| (log.to_vec(), dead.to_vec()));
+        if let Ok((log, _)) = &log {
             second_look(sources, since, &mut tables, log).await;
         }
         (tables, log)
+    }
+}
+
+type Apart = (
+    Result<Vec<LogRecord>, String>,
+    Result<Vec<DeadRecord>, String>,
+);
+
+fn apart(both: Result<(Vec<LogRecord>, Vec<DeadRecord>), String>) -> Apart {
+    match both {
+        Ok((log, dead)) => (Ok(log), Ok(dead)),
+        Err(why) => (Err(why.clone()), Err(why)),
     }
 }
 
@@ -229,18 +255,16 @@ async fn told(
     let mailbox = kept(sources, "/mailbox")
         .await
         .and_then(|text| outside::mails(&text));
-    if let (Ok(notified), Ok(mailbox)) = (&mut notified, &mailbox) {
-        let known: HashSet<Uuid> = notified.deliveries.iter().map(|d| d.order).collect();
-        let about = mailbox.iter().filter_map(|mail| mail.about.as_ref());
-        let orders = about
-            .map(|(order, _)| *order)
-            .filter(|order| !known.contains(order));
-        let orders: Vec<Uuid> = orders.collect::<BTreeSet<_>>().into_iter().collect();
+    if let (Ok(known), Ok(mailbox)) = (&mut notified, &mailbox) {
+        let orders = known.untold(mailbox);
         let late = read(sources, "notification", async |db| {
             notified::deliveries_of(db, &orders).await
         })
         .await;
-        notified.deliveries.extend(late.unwrap_or_default());
+        match late {
+            Ok(late) => known.add(late),
+            Err(why) => notified = Err(why),
+        }
     }
     let hooks = hooks(sources, notified.as_ref().ok()).await;
     (Some(notified), Some(mailbox), Some(hooks))

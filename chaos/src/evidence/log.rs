@@ -39,6 +39,20 @@ pub struct LogRecord {
     pub fact: Option<Arc<Fact>>,
 }
 
+/// The topic of what consumers gave up of customers' records. Those hold personal data.
+const DEAD: &str = "brewline.customer.events.v1.dead-letter";
+
+/// One record of the dead-letter topic of customers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeadRecord {
+    /// Its partition.
+    pub partition: i32,
+    /// Its offset.
+    pub offset: i64,
+    /// Whether it has a body: one of a compacted topic never does.
+    pub has_body: bool,
+}
+
 /// Every topic that holds events, with the service that alone writes it.
 #[must_use]
 pub const fn topics() -> [(&'static str, &'static str); 7] {
@@ -60,11 +74,15 @@ pub const fn topics() -> [(&'static str, &'static str); 7] {
 pub async fn topics_there(
     config: &Config,
 ) -> Result<Vec<(&'static str, &'static str)>, brewline_kafka::Error> {
-    let there = Admin::new(config)?.topics().await?;
+    let there = there(config).await?;
     let known = topics().into_iter();
     Ok(known
         .filter(|(topic, _)| there.contains_key(*topic))
         .collect())
+}
+
+async fn there(config: &Config) -> Result<BTreeMap<String, i32>, brewline_kafka::Error> {
+    Admin::new(config)?.topics().await
 }
 
 /// How long reading the topics may take.
@@ -75,6 +93,9 @@ const READ_WITHIN: Duration = Duration::from_secs(300);
 #[derive(Clone, Debug, Default)]
 pub(super) struct Log {
     records: Vec<LogRecord>,
+    dead: Vec<DeadRecord>,
+    // Topics come, and none goes: once all are there nobody has to ask again.
+    there: Vec<&'static str>,
     next: BTreeMap<TopicPartition, i64>,
 }
 
@@ -82,35 +103,60 @@ pub(super) struct Log {
 
 impl Log {
     /// Reads on to the ends that the topics have now.
-    pub(super) async fn read_on(&mut self, config: &Config) -> Result<&[LogRecord], String> {
-        let read = tokio::time::timeout(READ_WITHIN, fresh(config, self.next.clone())).await;
-        let (fresh, ends) =
+    pub(super) async fn read_on(
+        &mut self,
+        config: &Config,
+    ) -> Result<(&[LogRecord], &[DeadRecord]), String> {
+        let read = tokio::time::timeout(READ_WITHIN, self.fresh(config)).await;
+        let (fresh, dead, ends) =
             read.map_err(|_| format!("the topics could not be read in {READ_WITHIN:?}"))??;
         self.records.extend(fresh);
+        self.dead.extend(dead);
         self.next.extend(ends);
         // The reader mixes partitions; an order needs them apart.
         self.records
             .sort_by_key(|record| (record.topic, record.partition, record.offset));
-        Ok(&self.records)
+        Ok((&self.records, &self.dead))
+    }
+
+    async fn fresh(&mut self, config: &Config) -> Result<Fresh, String> {
+        if self.there.len() <= topics().len() {
+            let there = there(config).await.map_err(|error| error.to_string())?;
+            let read = topics().into_iter().map(|(topic, _)| topic).chain([DEAD]);
+            self.there = read.filter(|topic| there.contains_key(*topic)).collect();
+        }
+        fresh(config, &self.there, self.next.clone()).await
     }
 }
 
-type Fresh = (Vec<LogRecord>, BTreeMap<TopicPartition, i64>);
+type Fresh = (
+    Vec<LogRecord>,
+    Vec<DeadRecord>,
+    BTreeMap<TopicPartition, i64>,
+);
 
-async fn fresh(config: &Config, from: BTreeMap<TopicPartition, i64>) -> Result<Fresh, String> {
-    let there = topics_there(config)
+async fn fresh(
+    config: &Config,
+    topics: &[&str],
+    from: BTreeMap<TopicPartition, i64>,
+) -> Result<Fresh, String> {
+    let mut reader = Reader::open(config, topics, from, Until::End)
         .await
         .map_err(|error| error.to_string())?;
-    let names: Vec<&str> = there.iter().map(|(topic, _)| *topic).collect();
-    let mut reader = Reader::open(config, &names, from, Until::End)
-        .await
-        .map_err(|error| error.to_string())?;
-    let mut records = Vec::new();
+    let (mut records, mut dead) = (Vec::new(), Vec::new());
     while let Some(received) = reader.next().await {
         let received = received.map_err(|error| error.to_string())?;
-        records.extend(decode(&received)?);
+        if &*received.topic == DEAD {
+            dead.push(DeadRecord {
+                partition: received.partition,
+                offset: received.offset,
+                has_body: received.payload.is_some_and(|body| !body.is_empty()),
+            });
+        } else {
+            records.extend(decode(&received)?);
+        }
     }
-    Ok((records, reader.ends().clone()))
+    Ok((records, dead, reader.ends().clone()))
 }
 
 fn decode(received: &Received) -> Result<Option<LogRecord>, String> {

@@ -11,6 +11,7 @@ mod erasure;
 mod facts;
 mod load;
 mod log;
+mod logfiles;
 mod messaging;
 mod notified;
 mod orders;
@@ -28,10 +29,10 @@ use crate::history::History;
 
 pub use barista::{Ticket, Tickets};
 pub use boards::{BoardKey, Boards, Score};
-pub use erasure::{Erasure, Erasures};
+pub use erasure::{Blanked, Erasure, Erasures};
 pub use facts::{Fact, Opened, Person, Sale, Sold};
-pub use load::{EvidenceReader, Sources, collect};
-pub use log::{LogRecord, topics, topics_there};
+pub use load::{EvidenceReader, MARGIN, Sources, collect};
+pub use log::{DeadRecord, LogRecord, topics, topics_there};
 pub use messaging::{DeadLetter, InboxRow, Messaging, OutboxRow, Position, Slot};
 pub use notified::{Delivery, Notified, Wish};
 pub use orders::{IdempotencyKey, Mark, Order, OrderEvent, Orders, SagaEntry};
@@ -68,6 +69,10 @@ pub struct Evidence {
     pub slots_after: BTreeMap<&'static str, Result<Vec<Slot>, String>>,
     /// Every record of every event topic, in the order of the log by partition.
     pub log: Result<Vec<LogRecord>, String>,
+    /// Every record of the dead-letter topic of customers.
+    pub dead: Result<Vec<DeadRecord>, String>,
+    /// The mail addresses in the log files, where a folder of them was given.
+    pub addresses_logged: Option<Result<BTreeSet<String>, String>>,
     /// What clients wrote down, where a journal was given.
     pub history: Option<Result<History, String>>,
     /// The barista's tickets by order; none on a stack without a barista. The same holds for what

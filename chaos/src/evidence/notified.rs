@@ -72,6 +72,29 @@ impl Notified {
     }
 }
 
+// === impl Notified ===
+
+impl Notified {
+    /// Orders about which a mail arrived that is not on record here, of its kind.
+    pub(super) fn untold(&self, mailbox: &[super::Mail]) -> Vec<Uuid> {
+        let known = self.deliveries.iter().map(|d| (d.order, d.kind.as_str()));
+        let known: BTreeSet<(Uuid, &str)> = known.collect();
+        let about = mailbox.iter().filter_map(|mail| mail.about.as_ref());
+        let untold = about.filter(|(order, kind)| !known.contains(&(*order, kind.as_str())));
+        let orders: BTreeSet<Uuid> = untold.map(|(order, _)| *order).collect();
+        orders.into_iter().collect()
+    }
+
+    /// Adds what was read later, where it is not there yet: of each order and kind there is one.
+    pub(super) fn add(&mut self, late: Vec<Delivery>) {
+        let known = self.deliveries.iter();
+        let known: BTreeSet<(Uuid, String)> = known.map(|d| (d.order, d.kind.clone())).collect();
+        let new = late.into_iter();
+        let new = new.filter(|d| !known.contains(&(d.order, d.kind.clone())));
+        self.deliveries.extend(new);
+    }
+}
+
 /// The deliveries of these orders, whenever they were planned.
 pub(super) async fn deliveries_of(
     db: &Connection,
@@ -127,4 +150,45 @@ async fn endpoints(db: &Connection) -> Result<BTreeMap<Uuid, String>, Error> {
         .query("select endpoint_id, url from endpoint", &[])
         .await?;
     Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Mail;
+    use super::*;
+
+    fn delivery(kind: &str) -> Delivery {
+        Delivery {
+            order: Uuid::from_u128(7),
+            kind: kind.to_owned(),
+            state: "sent".to_owned(),
+            attempts: 1,
+            reason: String::new(),
+            planned_at: Timestamp::EPOCH,
+        }
+    }
+
+    #[test]
+    fn a_mail_of_another_kind_about_a_known_order_is_looked_up_and_what_is_known_stays_single() {
+        let mail = |kind: &str| Mail {
+            message_id: kind.to_owned(),
+            about: Some((Uuid::from_u128(7), kind.to_owned())),
+            at: Timestamp::EPOCH,
+        };
+        let mut notified = Notified {
+            deliveries: vec![delivery("confirmed")],
+            ..Notified::default()
+        };
+        assert!(notified.untold(&[mail("confirmed")]).is_empty());
+        let mailbox = [mail("confirmed"), mail("ready")];
+        assert_eq!(notified.untold(&mailbox), [Uuid::from_u128(7)]);
+        notified.add(vec![delivery("confirmed"), delivery("ready")]);
+        let kinds: Vec<&str> = notified
+            .deliveries
+            .iter()
+            .map(|d| d.kind.as_str())
+            .collect();
+        assert_eq!(kinds, ["confirmed", "ready"]);
+        assert!(notified.untold(&mailbox).is_empty());
+    }
 }

@@ -13,7 +13,8 @@ const COMPACTED_WITHIN: Duration = Duration::from_secs(48 * 3_600);
 
 /// Erasure: nothing personal of an erased customer is left in the tables of the order service, in its
 /// outbox or answers, in the newest record of the topic, in what others built from it, in dead letters or
-/// parked records; nor, after the bound of compaction, in older records.
+/// parked records, in log files; nor, after the bound of compaction, in older records. What is kept of a
+/// blanked body is the hash of the body that the log holds.
 pub(super) fn nothing_personal_left(all: &Evidence, mut judge: Judge) -> Finding {
     let erasures = offered!(judge, all.erasures, "erasures");
     let log = evidence!(judge, all.log);
@@ -25,13 +26,56 @@ pub(super) fn nothing_personal_left(all: &Evidence, mut judge: Judge) -> Finding
         }
         let records = people.get(customer.as_str()).map_or(&[][..], Vec::as_slice);
         topic(all, customer, erasure, records, &mut judge);
+        blanked(erasure, records, &mut judge);
+        logged(all, customer, records, &mut judge);
         for (service, tables) in &all.messaging {
             let tables = evidence!(judge, tables);
             kept(service, tables, customer, &mut judge);
         }
         elsewhere(all, customer, erasure, &mut judge);
     }
+    for record in evidence!(judge, all.dead)
+        .iter()
+        .filter(|record| record.has_body)
+    {
+        let (partition, offset) = (record.partition, record.offset);
+        judge.violation(
+            None,
+            format!("{CUSTOMERS}.dead-letter/{partition}/{offset} has a body"),
+        );
+    }
+    match &all.addresses_logged {
+        Some(Err(why)) => return judge.unknown(why.clone()),
+        None => judge.note("log files are not judged: they are not at hand".to_owned()),
+        Some(Ok(_)) => {}
+    }
     judge.finish()
+}
+
+/// The log knows the bodies that were blanked: their hashes are those of its records.
+fn blanked(erasure: &Erasure, records: &[(&LogRecord, &Person)], judge: &mut Judge) {
+    for blanked in &erasure.blanked {
+        let mut same = records
+            .iter()
+            .filter(|(record, _)| record.id == blanked.event);
+        if same.any(|(_, person)| person.sha256 != blanked.sha256) {
+            judge.violation(
+                None,
+                format!("the hash kept of {} is not that of its body", blanked.event),
+            );
+        }
+    }
+}
+
+/// No address that the log still knows of this customer stands in a log file.
+fn logged(all: &Evidence, customer: &str, records: &[(&LogRecord, &Person)], judge: &mut Judge) {
+    let Some(Ok(addresses)) = &all.addresses_logged else {
+        return;
+    };
+    let mut known = records.iter().flat_map(|(_, person)| &person.personal);
+    if known.any(|text| addresses.contains(text)) {
+        wrong(customer, "log files", judge);
+    }
 }
 
 fn wrong(customer: &str, place: &str, judge: &mut Judge) {
@@ -140,6 +184,7 @@ mod tests {
                 id,
                 erased,
                 personal,
+                sha256: vec![1],
             }),
         )
     }
@@ -155,6 +200,7 @@ mod tests {
             version: 2,
             at: sample::SOLD_AT,
             left: Vec::new(),
+            blanked: Vec::new(),
         };
         all.erasures = Some(Ok([("ana".to_owned(), erasure)].into()));
         notified(&mut all).wishes.clear();
@@ -238,6 +284,50 @@ mod tests {
                 .unwrap();
             tables.personal.insert(("dead letters", "ana".to_owned()));
         });
+    }
+
+    #[test]
+    fn a_record_of_a_dead_letter_that_keeps_its_body_is_noticed() {
+        let dead = |has_body| crate::evidence::DeadRecord {
+            partition: 0,
+            offset: 3,
+            has_body,
+        };
+        damaged("dead-letter/0/3 has a body", |all| {
+            all.dead = Ok(vec![dead(true)])
+        });
+        let mut all = evidence();
+        all.dead = Ok(vec![dead(false)]);
+        assert_eq!(sample::wrong("erasure", &all), Vec::<String>::new());
+    }
+
+    #[test]
+    fn an_address_in_a_log_file_is_noticed() {
+        let logged = |address: &str| Some(Ok([address.to_owned()].into()));
+        damaged("left in log files", |all| {
+            all.addresses_logged = logged("ana@example.com");
+        });
+        let mut all = evidence();
+        all.addresses_logged = logged("bob@example.com");
+        assert_eq!(sample::wrong("erasure", &all), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_hash_of_another_body_than_the_logs_is_noticed() {
+        let blank = |all: &mut Evidence, hash: u8| {
+            let log = all.log.as_ref().unwrap();
+            let first = log.iter().find(|record| record.topic == CUSTOMERS);
+            let blanked = crate::evidence::Blanked {
+                event: first.unwrap().id,
+                sha256: vec![hash],
+            };
+            let erasures = all.erasures.as_mut().unwrap().as_mut().unwrap();
+            erasures.get_mut("ana").unwrap().blanked.push(blanked);
+        };
+        damaged("is not that of its body", |all| blank(all, 2));
+        let mut all = evidence();
+        blank(&mut all, 1);
+        assert_eq!(sample::wrong("erasure", &all), Vec::<String>::new());
     }
 
     #[test]

@@ -180,6 +180,12 @@ fn calls_once(all: &Evidence, notified: &Notified, judge: &mut Judge) {
         } = call;
         let Some(order) = order else { continue };
         judge.subject();
+        if webhook_id.is_empty() {
+            judge.violation(
+                Some(*order),
+                format!("{hook} was told of {kind} without a webhook-id"),
+            );
+        }
         told.entry((hook, *order, kind))
             .or_default()
             .insert(webhook_id);
@@ -213,17 +219,22 @@ fn applied(tables: &Messaging) -> HashMap<Uuid, i64> {
 fn stories(log: &[LogRecord]) -> HashMap<Uuid, Story<'_>> {
     let mut stories: HashMap<Uuid, Story<'_>> = HashMap::new();
     for record in log.iter().filter(|record| record.topic == ORDERS) {
+        let Ok(order) = record.subject.parse() else {
+            continue;
+        };
         let (customer, kind) = match record.fact.as_deref() {
-            Some(Fact::Confirmed(sale)) => (&sale.customer, "confirmed"),
-            Some(Fact::Rejected(customer)) => (customer, "rejected"),
-            Some(Fact::Cancelled { sale, .. }) => (&sale.customer, "cancelled"),
+            Some(Fact::Confirmed(sale)) => (Some(&sale.customer), "confirmed"),
+            Some(Fact::Rejected(customer)) => (Some(customer), "rejected"),
+            Some(Fact::Cancelled { sale, .. }) => (Some(&sale.customer), "cancelled"),
+            // Whose order it is was said when it was confirmed.
+            _ if record.kind == "OrderReady" => (None, "ready"),
             _ => continue,
         };
-        if let Ok(order) = record.subject.parse() {
-            let story = stories.entry(order).or_default();
+        let story: &mut Story<'_> = stories.entry(order).or_default();
+        if let Some(customer) = customer {
             story.customer = customer;
-            story.outcomes.insert(kind, record.version);
         }
+        story.outcomes.insert(kind, record.version);
     }
     stories
 }
@@ -339,6 +350,24 @@ mod tests {
         damaged("I7", "is pending since 100 s", |all| {
             notified(all).deliveries[0].state = "pending".to_owned();
             all.now = Timestamp::from_micros(sample::SOLD_AT.as_micros() + 100_000_000);
+        });
+    }
+
+    #[test]
+    fn a_call_without_an_id_is_noticed() {
+        damaged("I7", "without a webhook-id", |all| called(all, &["", ""]));
+    }
+
+    #[test]
+    fn a_mail_that_it_is_ready_is_demanded_like_any_other() {
+        damaged("I7", "wanted a mail that it is ready", |all| {
+            notified(all).wishes.clear();
+            let ready = LogRecord {
+                kind: "OrderReady".to_owned(),
+                fact: None,
+                ..sample::record(ORDERS, 4, Fact::PreparationCompleted)
+            };
+            sample::append(all, ready);
         });
     }
 

@@ -6,6 +6,7 @@
 
 mod bar;
 mod client;
+mod leaver;
 mod mix;
 
 use std::sync::Arc;
@@ -23,6 +24,7 @@ use uuid::Uuid;
 
 pub use bar::{Bar, WallItem, wall};
 pub use client::{Answer, Client, Error};
+pub use leaver::Leavers;
 pub use mix::{Mix, Planned, Seeded, Shop};
 
 use crate::history::{Journal, Line, Phase};

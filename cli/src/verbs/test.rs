@@ -93,6 +93,13 @@ struct Package {
     features: BTreeMap<String, Vec<String>>,
     #[serde(default)]
     manifest_path: PathBuf,
+    #[serde(default)]
+    targets: Vec<Target>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Target {
+    kind: Vec<String>,
 }
 
 // === impl Step ===
@@ -124,6 +131,17 @@ impl Step {
 // === impl Outcome ===
 
 impl Outcome {
+    /// What a step without anything to run came to.
+    fn nothing(title: &'static str) -> Self {
+        Self {
+            title,
+            passed: true,
+            seconds: 0,
+            closing: vec![],
+            tests: 0,
+        }
+    }
+
     /// Takes in what ran before the command itself.
     fn precede(&mut self, ended: Vec<Ended>) {
         self.passed &= ended.iter().all(|ended| ended.passed);
@@ -137,6 +155,17 @@ impl Outcome {
 // === impl Workspace ===
 
 impl Workspace {
+    /// Whether a selection has documentation to be tested: cargo refuses to look for it in programs.
+    fn documents(&self, selection: &str) -> bool {
+        let words: Vec<&str> = selection.split_whitespace().collect();
+        let chosen = |package: &&Package| words.contains(&package.name.as_str());
+        let has_library = |package: &Package| {
+            let mut targets = package.targets.iter();
+            targets.any(|target| target.kind.iter().any(|kind| kind == "lib"))
+        };
+        words.contains(&"--workspace") || self.packages.iter().filter(chosen).any(has_library)
+    }
+
     fn names_by_manifest(&self) -> BTreeMap<PathBuf, String> {
         let packages = self.packages.iter();
         packages
@@ -216,7 +245,15 @@ async fn suite(arguments: &Arguments, folder: &Folder) -> anyhow::Result<Vec<Out
             Some(selection) => run_tests(selection, arguments, &workspace, &environment).await?,
             None => vec![],
         };
-        let mut outcome = execute(step, arguments, &environment).await?;
+        let mut outcome = if step
+            .selection
+            .as_deref()
+            .is_none_or(|s| workspace.documents(s))
+        {
+            execute(step, arguments, &environment).await?
+        } else {
+            Outcome::nothing(step.title)
+        };
         outcome.precede(ended);
         outcome.seconds = began.elapsed().as_secs();
         outcomes.push(outcome);
@@ -399,7 +436,7 @@ mod tests {
         let text = r#"{"packages":[
             {"name":"brewline-order","features":{"fault-injection":[]}},
             {"name":"brewline-order-domain","features":{}},
-            {"name":"brewline-kernel","features":{"system":[]}}]}"#;
+            {"name":"brewline-kernel","features":{"system":[]},"targets":[{"kind":["lib"]}]}]}"#;
         serde_json::from_str(text).unwrap()
     }
 
@@ -418,6 +455,14 @@ mod tests {
             let selection = workspace.selection(pattern);
             assert_eq!(selection.as_deref(), expected, "{pattern}");
         }
+    }
+
+    #[test]
+    fn a_program_alone_has_no_documentation_to_be_tested() {
+        let documents = |selection| workspace().documents(selection);
+        assert!(documents("-p brewline-kernel"));
+        assert!(!documents("-p brewline-order"));
+        assert!(documents("--workspace --features fault-injection"));
     }
 
     #[test]

@@ -49,10 +49,13 @@ const TIMELINES_MAX: usize = 3;
 /// # Errors
 /// When no stack runs.
 pub async fn run(arguments: Arguments, stack: &Stack) -> anyhow::Result<ExitCode> {
+    let logs = stack.folder().logs();
     let scope = Scope {
         since: arguments.since.unwrap_or(Timestamp::EPOCH),
         journal: arguments.journal.as_deref(),
         healing_promised: arguments.healed,
+        // In a cluster they are with the pods.
+        log_files: logs.is_dir().then_some(logs.as_path()),
         ..Scope::default()
     };
     let sources = sources::of(&stack.endpoints()?, &scope)?;
