@@ -160,6 +160,8 @@ pub fn faults(manifest: &Manifest) -> Vec<String> {
 fn typed<T: DeserializeOwned>(value: &Value) -> Vec<String> {
     let mut faults = Vec::new();
     let read: Result<T, _> = serde_ignored::deserialize(value, |path| {
+        // Optional fields and lists of them have a `?` of their own in such a path.
+        let path = path.to_string().replace(".?", "");
         faults.push(format!("there is no field {path}"));
     });
     if let Err(error) = read {

@@ -81,6 +81,10 @@ const PICTURE: &[(&str, &[&str])] = &[
             "failpoint",
         ],
     ),
+    // What is made for Kubernetes and for those who watch: its tests read files, and nothing of ours
+    // but the table of topics.
+    ("charts", &["proto"]),
+    ("slo", &[]),
 ];
 
 /// What the shell of a service may name, beside its own domain.
