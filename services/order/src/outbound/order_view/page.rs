@@ -56,13 +56,13 @@ const OF_CUSTOMER: &str = select!(
 // The last order that such a walk looks at; nothing when there are fewer.
 
 const END_OF_ALL: &str = "select order_id from orders where order_id < $1 \
-    order by order_id desc offset $2 - 1 limit 1";
+    order by order_id desc offset $2::bigint - 1 limit 1";
 
 const END_OF_STORE: &str = "select order_id from orders where store_id = $3 and order_id < $1 \
-    order by order_id desc offset $2 - 1 limit 1";
+    order by order_id desc offset $2::bigint - 1 limit 1";
 
 const END_OF_CUSTOMER: &str = "select order_id from orders where customer_id = $3 and order_id < $1 \
-    order by order_id desc offset $2 - 1 limit 1";
+    order by order_id desc offset $2::bigint - 1 limit 1";
 
 /// At most `limit` orders, newest first, of those on the walk.
 ///
