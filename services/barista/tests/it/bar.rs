@@ -9,7 +9,7 @@ use brewline_barista::inbound::order_consumer::OrderEvents;
 use brewline_kernel::system::{SystemClock, SystemIds};
 use brewline_kernel::{Clock, Envelope, IdGenerator};
 use brewline_messaging::{Delivery, Failure, Handler, Monitor, Outbox};
-use brewline_postgres::{Instant, Pool, Row};
+use brewline_postgres::{Pool, Row};
 use brewline_proto::catalogue::v1::ProductKind;
 use brewline_proto::fulfilment::v1::fulfilment_service_server::FulfilmentService;
 use brewline_proto::fulfilment::v1::{
