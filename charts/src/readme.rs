@@ -78,7 +78,9 @@ fn shown(value: &Value) -> String {
             "see `values.yaml`".to_owned()
         }
         Value::String(text) => format!("`{text}`"),
-        other => format!("`{}`", other.to_string().replace('|', "\\|")),
+        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+            format!("`{}`", value.to_string().replace('|', "\\|"))
+        }
     }
 }
 

@@ -168,7 +168,7 @@ fn burns(pack: &Pack, objective: &Objective) -> [Rule; 2] {
             annotations: annotations(
                 &objective.alert_name(severity),
                 summary,
-                format!(
+                &format!(
                     "{} Share of bad ones now: {{{{ $value | humanizePercentage }}}}.",
                     objective.meaning
                 ),
@@ -199,15 +199,11 @@ fn cause(pack: &Pack, cause: &Cause) -> Rule {
         expr: pack.scaled(cause.expr.trim()),
         lasting: pack.waiting(cause.lasting),
         labels: BTreeMap::from([("severity", cause.severity.as_str().to_owned())]),
-        annotations: annotations(&cause.alert, cause.summary.clone(), cause.meaning.clone()),
+        annotations: annotations(&cause.alert, cause.summary.clone(), &cause.meaning),
     }
 }
 
-fn annotations(
-    alert: &str,
-    summary: String,
-    description: String,
-) -> BTreeMap<&'static str, String> {
+fn annotations(alert: &str, summary: String, description: &str) -> BTreeMap<&'static str, String> {
     BTreeMap::from([
         ("summary", summary),
         ("description", description.trim().to_owned()),

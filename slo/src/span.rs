@@ -53,7 +53,8 @@ impl Span {
 
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let fits = |(_, unit): &&(&str, u64)| self.millis % unit == 0 && self.millis >= *unit;
+        let fits =
+            |(_, unit): &&(&str, u64)| self.millis.is_multiple_of(*unit) && self.millis >= *unit;
         match UNITS.iter().find(fits) {
             Some((name, unit)) => write!(f, "{}{name}", self.millis / unit),
             None => f.write_str("0s"),

@@ -1,5 +1,11 @@
 //! Dashboards are what Grafana can draw.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test ends where it fails"
+)]
+
 use std::collections::BTreeSet;
 
 use brewline_slo::dashboard;

@@ -1,5 +1,7 @@
 //! Prometheus itself reads what is made: rules, their tests, each query of each dashboard.
 
+#![allow(clippy::unwrap_used, reason = "a test ends where it fails")]
+
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;

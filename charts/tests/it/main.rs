@@ -2,6 +2,8 @@
 
 #![allow(
     clippy::indexing_slicing,
+    clippy::unwrap_used,
+    clippy::panic,
     reason = "a field missing from a manifest shall fail the test"
 )]
 

@@ -16,7 +16,7 @@
 //!
 //! Read on in this order: [`Kind`] and [`Wishes`] say who is told what, [`judge`] what becomes of a
 //! message whose turn has come, [`after_mail`] and [`after_call`] what follows from an answer,
-//! [`refusal`] whom we never call, [`mod@message`] what a mail says.
+//! [`refusal`] whom we never call, `message` what a mail says.
 
 mod address;
 mod delivery;

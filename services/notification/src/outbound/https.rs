@@ -106,6 +106,7 @@ impl Service<Name> for Pinned {
     }
 
     fn call(&mut self, _: Name) -> Self::Future {
-        ready(Ok(self.0.to_vec().into_iter()))
+        let addresses: Vec<SocketAddr> = self.0.iter().copied().collect();
+        ready(Ok(addresses.into_iter()))
     }
 }

@@ -81,7 +81,8 @@ pub async fn page(
     let mut params: Vec<&(dyn ToSql + Sync)> = vec![&before, &orders_max, &limit, &status];
     let sql = match (&customer, &store) {
         (Some(customer), _) => {
-            params.extend([customer as &(dyn ToSql + Sync), &store]);
+            params.push(customer);
+            params.push(&store);
             OF_CUSTOMER
         }
         (None, Some(store)) => {
