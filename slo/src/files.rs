@@ -63,7 +63,7 @@ pub fn all(pack: &Pack) -> Vec<File> {
 /// The rule files of a pack, by their names.
 #[must_use]
 pub fn rules(pack: &Pack) -> [(&'static str, Vec<Group>); 2] {
-    let of_causes = |group: &Group| group.name == "brewline-causes";
+    let of_causes = |group: &Group| group.name == crate::rules::CAUSES;
     let (causes, objectives) = groups(pack).into_iter().partition(of_causes);
     [(OBJECTIVES, objectives), (CAUSES, causes)]
 }

@@ -1,4 +1,5 @@
 use crate::pack::{Cause, Objective, Pack, Series, Severity};
+use crate::rules::{BURNS, CAUSES, SHARES};
 use crate::span::Span;
 use crate::yaml::{block, line, quoted};
 
@@ -24,30 +25,43 @@ const SLOW_STEP: Span = Span::seconds(600);
 
 /// Tests of the causes; `rules` is the path of their rule file from where this one will lie.
 pub(crate) fn causes(pack: &Pack, rules: &str) -> String {
-    file(rules, STEP, pack.causes.iter().flat_map(cause_tests))
+    let tests = pack.causes.iter().flat_map(cause_tests);
+    file(rules, &[CAUSES], STEP, tests)
 }
 
 /// Tests of the objectives' alerts for those who are told now.
 pub(crate) fn fast_burns(pack: &Pack, rules: &str) -> String {
     let tests = pack.objectives.iter().flat_map(objective_tests);
-    file(rules, STEP, tests.filter(|test| test.step == STEP))
+    let fast = tests.filter(|test| test.step == STEP);
+    file(rules, &[SHARES, BURNS], STEP, fast)
 }
 
 /// Tests of the objectives' alerts for those who are told later.
 pub(crate) fn slow_burns(pack: &Pack, rules: &str) -> String {
     let tests = pack.objectives.iter().flat_map(objective_tests);
-    file(
-        rules,
-        SLOW_STEP,
-        tests.filter(|test| test.step == SLOW_STEP),
-    )
+    let slow = tests.filter(|test| test.step == SLOW_STEP);
+    file(rules, &[SHARES, BURNS], SLOW_STEP, slow)
 }
 
-fn file<'a>(rules: &str, evaluation: Span, tests: impl Iterator<Item = Test<'a>>) -> String {
+/// `groups` are evaluated in this order: promtool takes them as they come otherwise, and alerts looked at before
+/// the shares they read see none at all, because the last ones are a whole step old.
+fn file<'a>(
+    rules: &str,
+    groups: &[&str],
+    evaluation: Span,
+    tests: impl Iterator<Item = Test<'a>>,
+) -> String {
     let mut text = format!(
-        "# {}\nrule_files:\n  - {rules}\nevaluation_interval: {evaluation}\ntests:\n",
+        "# {}\nrule_files:\n  - {rules}\nevaluation_interval: {evaluation}\n",
         crate::files::HEAD
     );
+    text.push_str("group_eval_order:\n");
+    for group in groups {
+        text.push_str("  - ");
+        text.push_str(group);
+        text.push('\n');
+    }
+    text.push_str("tests:\n");
     for test in tests {
         write_test(&mut text, &test);
     }

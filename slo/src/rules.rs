@@ -48,6 +48,13 @@ const SHORTEST: Span = Span::seconds(300);
 /// How long a burn must last before it is told: the windows already prove that it matters.
 const BURN_LASTING: Span = Span::seconds(60);
 
+/// What is recorded of objectives.
+pub(crate) const SHARES: &str = "brewline-slo-shares";
+/// The alerts that read it.
+pub(crate) const BURNS: &str = "brewline-slo-burns";
+/// The alerts that name a cause.
+pub(crate) const CAUSES: &str = "brewline-causes";
+
 /// All groups of a pack, at its scale.
 #[must_use]
 pub fn groups(pack: &Pack) -> Vec<Group> {
@@ -58,18 +65,9 @@ pub fn groups(pack: &Pack) -> Vec<Group> {
     };
     let objectives = || pack.objectives.iter();
     vec![
-        group(
-            "brewline-slo-shares",
-            objectives().flat_map(|o| shares(pack, o)).collect(),
-        ),
-        group(
-            "brewline-slo-burns",
-            objectives().flat_map(|o| burns(pack, o)).collect(),
-        ),
-        group(
-            "brewline-causes",
-            pack.causes.iter().map(|c| cause(pack, c)).collect(),
-        ),
+        group(SHARES, objectives().flat_map(|o| shares(pack, o)).collect()),
+        group(BURNS, objectives().flat_map(|o| burns(pack, o)).collect()),
+        group(CAUSES, pack.causes.iter().map(|c| cause(pack, c)).collect()),
     ]
 }
 

@@ -8,13 +8,12 @@ use crate::evidence::{DeadLetter, Evidence, LogRecord, Messaging, born_ms};
 use crate::verdict::{Finding, Judge};
 
 /// Who has to read which topic through positions of its own, by the services' own names.
-const READERS: [(&str, &str); 8] = [
+const READERS: [(&str, &str); 7] = [
     ("order", "brewline.inventory.events.v1"),
     ("order", "brewline.catalogue.events.v1"),
     ("order", "brewline.fulfilment.events.v1"),
     ("inventory", "brewline.order.events.v1"),
     ("barista", "brewline.order.events.v1"),
-    ("barista", "brewline.fulfilment.events.v1"),
     ("notification", "brewline.order.events.v1"),
     ("notification", "brewline.customer.events.v1"),
 ];

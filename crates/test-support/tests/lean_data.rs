@@ -124,7 +124,11 @@ const OF_ITS_OWN: &[(&str, &str, &str)] = &[
     ("barista", "wall", "position"),
     ("barista", "wall_item", "ticket_id opened_at station status"),
     ("notification", "customer", ""),
-    ("notification", "preference", "channels kinds updated_at"),
+    (
+        "notification",
+        "preference",
+        "channels kinds updated_at version",
+    ),
     (
         "notification",
         "delivery",
@@ -134,12 +138,12 @@ const OF_ITS_OWN: &[(&str, &str, &str)] = &[
     (
         "notification",
         "call",
-        "position due_at delivered_at attempts endpoint_id state reason",
+        "position due_at delivered_at attempts claims endpoint_id state reason",
     ),
     (
         "notification",
         "endpoint",
-        "next_after created_at disabled_at old_secret_until endpoint_id url types secret old_secret",
+        "next_after created_at disabled_at old_secret_until version endpoint_id url types secret old_secret",
     ),
 ];
 
@@ -156,7 +160,7 @@ const OWN: &[(&str, &str)] = &[
     ),
     ("payment", "risk_tally"),
     ("barista", "operator_action"),
-    ("notification", "operator_action"),
+    ("notification", "operator_action idempotency_key"),
     (
         "leaderboard",
         "snapshot snapshot_part snapshot_position snapshot_lease operator_action",
