@@ -234,6 +234,11 @@ async fn list(
     for order in &items {
         terminal::say(shop::order_line(order));
     }
+    // A page looks at so many orders: one of a rare status may be short although there are more.
+    let next = page.get("nextPageToken").and_then(Value::as_str);
+    if items.len() < usize::from(limit) && next.is_some_and(|next| !next.is_empty()) {
+        terminal::note("there may be older ones: --json names the next page");
+    }
     Ok(())
 }
 

@@ -187,17 +187,22 @@ impl Ended {
 impl Output {
     fn ended(&self, runner: &Runner) -> Ended {
         let results = self.lines.iter().map(|line| line.trim_start());
-        let results = results.filter(|line| line.starts_with("test result:"));
+        let results: Vec<&str> = results
+            .filter(|line| line.starts_with("test result:"))
+            .collect();
+        // Content or not: who ends without a result may not have run a single test.
+        let has_result = !results.is_empty();
         let told = |line: &str| format!("{}: {line}", runner.name());
         let mut closing: Vec<String> = results
+            .into_iter()
             .filter(|line| !line.contains(" 0 passed; 0 failed"))
             .map(told)
             .collect();
-        if !self.success && closing.is_empty() {
+        if !has_result || (!self.success && closing.is_empty()) {
             closing.push(format!("{}: it ended without a result", runner.name()));
         }
         Ended {
-            passed: self.success,
+            passed: self.success && has_result,
             closing,
         }
     }
@@ -342,6 +347,7 @@ mod tests {
                 "echo 'test result: FAILED. 1 passed; 1 failed' >&2; exit 1",
             ),
             runner("dead", "kill -9 $$"),
+            runner("mute", "exit 0"),
             runner("kill", "echo \"test result: ok. $# passed; 0 failed\""),
         ];
         let terms = Terms {
@@ -361,6 +367,7 @@ mod tests {
             ("dead: it ended without a result", false),
             ("good: test result: ok. 2 passed; 0 failed", true),
             ("kill: test result: ok. 1 passed; 0 failed", true),
+            ("mute: it ended without a result", false),
         ];
         assert_eq!(
             closing,

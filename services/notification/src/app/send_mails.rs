@@ -206,7 +206,11 @@ impl Worker {
                 .spawn(async { Some(try_once(mailer, claimed).await) });
         } else {
             let pool = self.parts.pool.clone();
-            self.sending.spawn(try_again_read(pool, mailer, claimed));
+            // Reading takes time of the lease as well: what is left after it must still do for the mail server.
+            let left = self.lease().saturating_sub(self.parts.settings.timeout);
+            let until = Instant::now() + left.saturating_sub(age);
+            self.sending
+                .spawn(try_again_read(pool, mailer, claimed, until));
         }
     }
 
@@ -278,9 +282,17 @@ impl Worker {
 }
 
 /// One turn of a delivery that waited: what it is now counts, not what it was when it was taken.
-async fn try_again_read(pool: Pool, mailer: Arc<Mailer>, claimed: Claimed) -> Option<Done> {
+///
+/// Nothing is sent after `until`, when another worker might be about to send it.
+async fn try_again_read(
+    pool: Pool,
+    mailer: Arc<Mailer>,
+    claimed: Claimed,
+    until: Instant,
+) -> Option<Done> {
     let read = async { deliveries::still(&pool.get().await?, &claimed.told).await };
     match read.await {
+        Ok(_) if Instant::now() >= until => None,
         Ok(still) => Some(try_once(mailer, still?).await),
         Err(error) => {
             // Its lease ends by itself, and it comes up again.
