@@ -25,8 +25,7 @@ pub(crate) fn grows_and_shrinks(release: &Release) -> anyhow::Result<String> {
         set("cpuPercent", CPU_PERCENT),
     ];
     release.upgrade_typed(&wanted)?;
-    let rate = (release.rate.parse::<u64>()? * 5).to_string();
-    let load = Load::at_rate(release, &rate, LOAD_SECONDS)?;
+    let load = Load::at_rate(release, release.rate * 5, LOAD_SECONDS)?;
     let begun = Instant::now();
     let has = |count: u64| move || Ok(release.ready_replicas(WHO)? == count);
     kube::until("there are three pods", GROWN_WITHIN, has(3))?;

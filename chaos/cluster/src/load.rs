@@ -12,6 +12,9 @@ use crate::release::Release;
 /// Orders begin within this: the shop of the load has to be opened first.
 const BEGUN_WITHIN: Duration = Duration::from_secs(120);
 
+/// Making customers takes time at each beginning. So many are enough up to as many orders a second.
+const CUSTOMERS_MIN: u64 = 50;
+
 /// Opening the shop takes a few orders; more than these mean that its customers have come.
 const ORDERS_UNDER_WAY: usize = 15;
 
@@ -34,13 +37,14 @@ pub(crate) struct Seen {
 impl<'a> Load<'a> {
     /// Orders for `seconds`; returns once they are being accepted.
     pub(crate) fn begin(release: &'a Release, seconds: u64) -> anyhow::Result<Self> {
-        Self::at_rate(release, &release.rate, seconds)
+        Self::at_rate(release, release.rate, seconds)
     }
 
     /// The same at another rate.
-    pub(crate) fn at_rate(release: &'a Release, rate: &str, seconds: u64) -> anyhow::Result<Self> {
+    pub(crate) fn at_rate(release: &'a Release, rate: u64, seconds: u64) -> anyhow::Result<Self> {
         let toolbox = release.deployment("toolbox");
-        let duration = seconds.to_string();
+        let customers = rate.max(CUSTOMERS_MIN).to_string();
+        let (rate, duration) = (rate.to_string(), seconds.to_string());
         let arguments = release.in_namespace(&[
             "exec",
             &toolbox,
@@ -50,8 +54,10 @@ impl<'a> Load<'a> {
             "--json",
             "--warm-up",
             "0",
+            "--customers",
+            &customers,
             "--rate",
-            rate,
+            &rate,
             "--duration",
             &duration,
         ]);

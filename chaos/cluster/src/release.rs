@@ -30,7 +30,8 @@ pub(crate) struct Release {
     pub(crate) namespace: String,
     pub(crate) name: String,
     pub(crate) next_tag: Option<String>,
-    pub(crate) rate: String,
+    /// Orders a second while something is done to the platform.
+    pub(crate) rate: u64,
     /// How much longer than on an idle machine everything may take.
     pub(crate) slowness: u32,
     values: Option<String>,
@@ -52,7 +53,7 @@ impl Release {
             namespace: or("BREWLINE_CLUSTER_NAMESPACE", "brewline"),
             name: or("BREWLINE_CLUSTER_RELEASE", "brewline"),
             next_tag: given("BREWLINE_CLUSTER_NEXT_TAG"),
-            rate: or("BREWLINE_CLUSTER_RATE", "10"),
+            rate: or("BREWLINE_CLUSTER_RATE", "10").parse().unwrap_or(10),
             slowness: or("BREWLINE_CLUSTER_SLOWNESS", "1").parse().unwrap_or(1),
             values: given("BREWLINE_CLUSTER_VALUES"),
             chart: root.join("charts/brewline").display().to_string(),

@@ -45,6 +45,10 @@ pub struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 10_000_000,
         value_parser = clap::value_parser!(i64).range(1..))]
     stock: i64,
+    /// Customers made before the load: one for each order a second at least, or payment's risk rules refuse them
+    #[arg(long, value_name = "N", default_value_t = 2_000,
+        value_parser = clap::value_parser!(u32).range(1..=CUSTOMERS_MAX))]
+    customers: u32,
     /// How many of a hundred customers want mails
     #[arg(long, value_name = "PERCENT", default_value_t = 20,
         value_parser = clap::value_parser!(u8).range(..=100))]
@@ -68,9 +72,8 @@ pub struct Arguments {
 const RATE_MAX: u64 = 1_000_000;
 /// A day: what customers saw is kept in memory.
 const SECONDS_MAX: u64 = 86_400;
-/// Customers of the bench's shop: at two thousand orders a second each orders once a second, a fifth of
-/// what payment's risk rules let one customer do.
-const CUSTOMERS: usize = 2_000;
+/// More than can be made within minutes.
+const CUSTOMERS_MAX: i64 = 1_000_000;
 /// How long a request may take before it counts as unanswered.
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the rest may take to close after the load.
@@ -142,7 +145,7 @@ async fn measured(
         &name,
         shop::Opening {
             stock: arguments.stock,
-            customers: CUSTOMERS,
+            customers: usize::try_from(arguments.customers).unwrap_or(usize::MAX),
             mail_percent: usize::from(arguments.mails),
         },
         journal.as_ref(),
