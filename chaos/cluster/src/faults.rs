@@ -1,5 +1,5 @@
-//! Pods die without a word while customers order. Requests may fail meanwhile; what was accepted is
-//! done, once.
+//! Pods die without a word while customers order, or more customers come than there are pods for. Requests
+//! may fail meanwhile; what was accepted is done, once.
 
 use std::time::{Duration, Instant};
 
@@ -8,6 +8,8 @@ use crate::release::{Release, SERVICES};
 
 /// The load outlasts the fault by far: it must be seen to heal.
 const SECONDS: u64 = 60;
+/// How long a crowd stays; the usual customers were there before it, and are after it.
+const SPIKE_SECONDS: u64 = 15;
 /// Between one kill and the next.
 const PAUSE: Duration = Duration::from_secs(4);
 
@@ -24,6 +26,17 @@ pub(crate) fn kill_services(release: &Release) -> anyhow::Result<String> {
     let ready = seconds_since(begun);
     let seen = load.end()?.nothing_lost()?;
     Ok(format!("ready {ready} after the last; {seen}"))
+}
+
+/// Ten times as many orders from one moment to the next, for a while.
+pub(crate) fn spike(release: &Release) -> anyhow::Result<String> {
+    let usual = Load::begin(release, SECONDS * u64::from(release.slowness))?;
+    let crowd = Load::at_rate(release, release.rate * 9, SPIKE_SECONDS)?.end()?;
+    let (seen, closed) = (crowd.nothing_lost()?, crowd.closed()?);
+    let usual = usual.end()?;
+    usual.nothing_lost()?;
+    let caught_up = usual.caught_up()?;
+    Ok(format!("the crowd: {seen}, {closed}; {caught_up}"))
 }
 
 /// The one database server of all services.

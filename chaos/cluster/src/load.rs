@@ -30,6 +30,10 @@ pub(crate) struct Seen {
     outcomes: Vec<(String, f64)>,
     accepted_per_second: f64,
     p99_ms: f64,
+    /// From the last order until every one of this load was closed.
+    closed_after: Option<f64>,
+    /// The same, until nobody was behind with anybody's.
+    caught_up_after: Option<f64>,
 }
 
 // === impl Load ===
@@ -124,6 +128,8 @@ impl Seen {
                 .collect(),
             accepted_per_second: number("/acceptedPerSecond").unwrap_or_default(),
             p99_ms: number("/acceptedLatencyMs/p99").unwrap_or_default(),
+            closed_after: number("/lagSecondsAfterBy/orders"),
+            caught_up_after: number("/lagSecondsAfter"),
         })
     }
 
@@ -146,9 +152,22 @@ impl Seen {
             .filter(|(name, _)| is_unanswered(name))
             .fold(0.0, |sum, (_, share)| f64::max(sum, *share));
         Ok(format!(
-            "0 lost; refused meanwhile at most {:.1} % of a kind",
+            "0 lost at {:.0} orders/s; refused meanwhile at most {:.1} % of a kind",
+            self.accepted_per_second,
             percent(refused)
         ))
+    }
+
+    /// How soon all of these orders were closed.
+    pub(crate) fn closed(&self) -> anyhow::Result<String> {
+        let seconds = self.closed_after.context("some orders are still open")?;
+        Ok(format!("all closed {seconds:.1} s after the last"))
+    }
+
+    /// How soon nobody was behind.
+    pub(crate) fn caught_up(&self) -> anyhow::Result<String> {
+        let seconds = self.caught_up_after.context("somebody is still behind")?;
+        Ok(format!("nobody behind {seconds:.1} s after the last order"))
     }
 
     fn without(&self, bad: impl Fn(&str) -> bool) -> anyhow::Result<()> {
@@ -207,6 +226,19 @@ mod tests {
             assert!(seen.nothing_lost().is_err(), "{outcome}");
             assert!(seen.nothing_failed().is_err(), "{outcome}");
         }
+    }
+
+    #[test]
+    fn what_was_still_behind_when_waiting_ended_has_no_time() {
+        let with = |lag: &str| {
+            let report = format!(r#"{{"outcomes":{{"confirmed":1.0}},{lag}}}"#);
+            Seen::read(&report).unwrap()
+        };
+        let done = with(r#""lagSecondsAfter":2.0,"lagSecondsAfterBy":{"orders":1.5}"#);
+        assert_eq!(done.closed().unwrap(), "all closed 1.5 s after the last");
+        assert!(done.caught_up().is_ok());
+        let behind = with(r#""lagSecondsAfter":null,"lagSecondsAfterBy":{}"#);
+        assert!(behind.closed().is_err() && behind.caught_up().is_err());
     }
 
     #[test]

@@ -40,7 +40,7 @@ struct Case {
 }
 
 /// In this order: each finds the platform as the one before has left it.
-const CASES: [Case; 12] = [
+const CASES: [Case; 13] = [
     Case {
         name: "it-installs-in-a-restricted-namespace",
         run: lifecycle::install,
@@ -68,6 +68,10 @@ const CASES: [Case; 12] = [
     Case {
         name: "a-service-grows-and-shrinks-with-its-load",
         run: autoscaling::grows_and_shrinks,
+    },
+    Case {
+        name: "ten-times-as-many-customers-lose-nothing-that-was-accepted",
+        run: faults::spike,
     },
     Case {
         name: "killed-pods-lose-nothing-that-was-accepted",
