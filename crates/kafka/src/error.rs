@@ -62,6 +62,12 @@ impl Error {
         matches!(self, Self::QueueFull)
     }
 
+    /// The record was not acknowledged in time.
+    #[must_use]
+    pub fn is_timed_out(&self) -> bool {
+        matches!(self.code(), Some(Code::MessageTimedOut))
+    }
+
     /// The record was taken out of the queue by [`crate::Producer::purge`].
     #[must_use]
     pub fn is_purged(&self) -> bool {

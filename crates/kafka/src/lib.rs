@@ -25,6 +25,7 @@ mod producer;
 mod reader;
 mod record;
 mod rights;
+mod standstill;
 mod subscription;
 
 pub use admin::{Admin, Topic};

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::ClientContext;
 use rdkafka::Message as _;
@@ -14,6 +14,8 @@ use rdkafka::types::RDKafkaErrorCode as Code;
 use tokio::sync::mpsc;
 
 use crate::admin::{blocking, offsets};
+use crate::standstill::{ANSWER_WAIT, Standstill};
+use crate::subscription::PATIENCE;
 use crate::{Config, Connection, Error, Received, TopicPartition};
 
 /// Records read ahead of whoever asks.
@@ -65,6 +67,8 @@ impl Reader {
             sender,
             left: left(&starts, &ends),
             until,
+            starts,
+            standstill: Standstill::new(PATIENCE),
         };
         thread::Builder::new()
             .name("kafka-read".to_owned())
@@ -165,6 +169,9 @@ struct Work {
     /// What is still to be read, with its end.
     left: Offsets,
     until: Until,
+    /// Where partitions began.
+    starts: Offsets,
+    standstill: Standstill,
 }
 
 // === impl Work ===
@@ -172,11 +179,11 @@ struct Work {
 impl Work {
     fn run(mut self) {
         let mut topics: BTreeMap<String, Arc<str>> = BTreeMap::new();
-        let mut heard = std::time::Instant::now();
+        let mut heard = Instant::now();
         while !self.sender.is_closed() && (self.until == Until::Stopped || !self.left.is_empty()) {
             let answer = match self.consumer.poll(POLL) {
                 Some(Ok(message)) => {
-                    heard = std::time::Instant::now();
+                    heard = Instant::now();
                     let topic = topics
                         .entry(message.topic().to_owned())
                         .or_insert_with(|| Arc::from(message.topic()));
@@ -188,11 +195,12 @@ impl Work {
                 }
                 Some(Err(KafkaError::PartitionEOF(_))) | None => {
                     self.drop_finished();
-                    if self.until == Until::Stopped || heard.elapsed() < SILENCE {
+                    let lost = self.has_lost_a_partition();
+                    if !lost && (self.until == Until::Stopped || heard.elapsed() < SILENCE) {
                         continue;
                     }
                     Err(Error::Unanswered {
-                        doing: "read to the end",
+                        doing: "read on",
                         complaint: self.consumer.context().0.last_error(),
                     })
                 }
@@ -206,17 +214,39 @@ impl Work {
         }
     }
 
+    /// Whether a reader opened anew would get further than this one.
+    fn has_lost_a_partition(&mut self) -> bool {
+        let reading = self.positions();
+        let Some(partition) = self.standstill.question(&reading, Instant::now()) else {
+            return false;
+        };
+        let (topic, place) = (&partition.topic, partition.partition);
+        self.consumer
+            .fetch_watermarks(topic, place, ANSWER_WAIT)
+            .is_ok_and(|(_, end)| self.standstill.answered(&partition, end, Instant::now()))
+    }
+
+    /// The next offsets of all partitions.
+    fn positions(&self) -> Offsets {
+        let mut next = self.starts.clone();
+        let read = self.consumer.position().unwrap_or_default();
+        for element in read.elements() {
+            // One of which nothing was read yet has no position.
+            if let Offset::Offset(offset) = element.offset() {
+                next.insert(
+                    TopicPartition::new(element.topic(), element.partition()),
+                    offset,
+                );
+            }
+        }
+        next
+    }
+
     /// Ends that no record reaches (markers of transactions, compaction) are known by the position
     /// alone.
     fn drop_finished(&mut self) {
-        let Ok(positions) = self.consumer.position() else {
-            return;
-        };
-        for element in positions.elements() {
-            let partition = TopicPartition::new(element.topic(), element.partition());
-            if let (Offset::Offset(next), Some(end)) = (element.offset(), self.left.get(&partition))
-                && next >= *end
-            {
+        for (partition, next) in self.positions() {
+            if self.left.get(&partition).is_some_and(|end| next >= *end) {
                 self.left.remove(&partition);
             }
         }

@@ -5,6 +5,7 @@
 //! wakes it. The thread in turn waits on nothing but its own wake-ups, so that neither commands nor
 //! records wait for a timer.
 
+mod client;
 mod membership;
 mod poll;
 mod shared;
@@ -13,11 +14,15 @@ mod wait;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{Config, Connection, Error, Received, TopicPartition};
+use client::Client;
+use membership::Membership;
+use poll::Poller;
 use shared::Shared;
 
 /// What happened, in the order in which it happened.
@@ -57,6 +62,9 @@ pub struct Limits {
     pub gather: Duration,
     /// How long a partition being revoked is held back for [`Input::Revoking`] to be answered.
     pub drain: Duration,
+    /// How long a partition is silent before its end is asked for. One that is found below its end twice
+    /// in a row was lost by the client, which is then replaced.
+    pub patience: Duration,
 }
 
 /// A member of a consumer group. Dropping it leaves the group in the background.
@@ -68,6 +76,9 @@ pub struct Subscription {
 
 /// What is worth an answer at once although there is time to gather more: a full batch of orders.
 const GATHER_BYTES: usize = 256 * 1024;
+
+/// Twice this is how long a lost partition stands still.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Leaving takes a request or two; a broker that does not answer is left without a word.
 const CLOSE_WAIT: Duration = Duration::from_secs(5);
@@ -85,6 +96,9 @@ impl Default for Limits {
             // Shorter than any session timeout that makes sense, so that a slow drain does not cost
             // the membership as well.
             drain: Duration::from_secs(5),
+            // A broker that is back after an outage is fetched from within a second or two; a request
+            // a partition in this time costs nothing.
+            patience: PATIENCE,
         }
     }
 }
@@ -117,14 +131,24 @@ impl Subscription {
         let (inputs, receiver) = mpsc::channel(limits.batches());
         let connection = Connection::default();
         let shared = Arc::new(Shared::default());
-        let member = membership::Membership::new(
+        let member = Arc::new(Membership::new(
             connection.clone(),
             Arc::clone(&shared),
             inputs,
             limits.drain,
-        );
+        ));
+        let client = Client::join(config, group, topics, limits, member)?;
         let (ended, end) = oneshot::channel();
-        poll::start(config, group, topics, limits, member, ended)?;
+        let work = Poller::new(client, limits);
+        thread::Builder::new()
+            .name("kafka-poll".to_owned())
+            .spawn(move || {
+                work.run();
+                if ended.send(()).is_err() {
+                    tracing::debug!("nobody waited for the consumer to leave its group");
+                }
+            })
+            .map_err(|_| Error::Closed)?;
         let subscription = Self {
             shared,
             connection,

@@ -22,6 +22,14 @@ const RELAY_IN_FLIGHT_ROWS_MAX: Variable = Variable {
            that reading, sending and waiting overlap.",
 };
 
+const RELAY_DELIVERY_TIMEOUT_MS: Variable = Variable {
+    name: "BREWLINE_RELAY_DELIVERY_TIMEOUT_MS",
+    default: Some("15000"),
+    help: "How long Kafka has to acknowledge a record, in milliseconds; then the relay goes on with a new \
+           producer. 15000: longer than a broker takes to start again, so that an outage is mostly waited \
+           out, and short enough for a producer that has lost a partition.",
+};
+
 const CONSUMER_BATCH_RECORDS_MAX: Variable = Variable {
     name: "BREWLINE_CONSUMER_BATCH_RECORDS_MAX",
     default: Some("500"),
@@ -57,6 +65,8 @@ pub struct RelaySettings {
     pub batch_rows: usize,
     /// Rows held that are not acknowledged.
     pub in_flight_rows_max: usize,
+    /// How long Kafka has to acknowledge a record.
+    pub delivery_timeout: Duration,
     /// How often it looks without being woken.
     pub poll: Duration,
 }
@@ -96,6 +106,7 @@ impl RelaySettings {
             lease: Duration::from_secs(5),
             batch_rows: 1_000,
             in_flight_rows_max: 4_000,
+            delivery_timeout: Duration::from_secs(15),
             poll: Duration::from_millis(500),
         }
     }
@@ -105,10 +116,12 @@ impl RelaySettings {
         let lease = env.millis(&RELAY_LEASE_MS);
         let batch_rows = env.read(&RELAY_BATCH_ROWS);
         let in_flight_rows_max = env.read(&RELAY_IN_FLIGHT_ROWS_MAX);
+        let delivery_timeout = env.millis(&RELAY_DELIVERY_TIMEOUT_MS);
         Some(Self {
             lease: lease?,
             batch_rows: batch_rows?,
             in_flight_rows_max: in_flight_rows_max?,
+            delivery_timeout: delivery_timeout?,
             ..Self::new(source)
         })
     }

@@ -18,6 +18,7 @@ use super::shared::Shared;
 use super::{Input, wait};
 use crate::{Connection, Error, TopicPartition};
 
+/// What the client calls back, and what outlives the client: one may be replaced by another.
 pub(super) struct Membership {
     pub(super) connection: Connection,
     pub(super) shared: Arc<Shared>,
@@ -46,6 +47,19 @@ pub(super) struct Progress {
     pub(super) paused: bool,
 }
 
+// === impl State ===
+
+impl State {
+    /// The next offsets of the partitions that are being read.
+    pub(super) fn reading(&self) -> BTreeMap<TopicPartition, i64> {
+        self.partitions
+            .iter()
+            .filter(|(_, progress)| !progress.paused)
+            .filter_map(|(partition, progress)| Some((partition.clone(), progress.next?)))
+            .collect()
+    }
+}
+
 // === impl Membership ===
 
 impl Membership {
@@ -70,7 +84,7 @@ impl Membership {
     }
 
     /// Tells the broker the offsets that the application noted for `of`, or for all partitions.
-    pub(super) fn commit_noted(&self, consumer: &BaseConsumer<Self>) {
+    pub(super) fn commit_noted(&self, consumer: &BaseConsumer<Callbacks>) {
         let noted = self
             .shared
             .note(|wishes| std::mem::take(&mut wishes.commits));
@@ -91,7 +105,7 @@ impl Membership {
         }
     }
 
-    fn gained(&self, consumer: &BaseConsumer<Self>, list: &TopicPartitionList) {
+    fn gained(&self, consumer: &BaseConsumer<Callbacks>, list: &TopicPartitionList) {
         if list.count() == 0 {
             return;
         }
@@ -121,7 +135,7 @@ impl Membership {
         state.waiting.push_back(Input::Assigned(partitions));
     }
 
-    fn revoked(&self, consumer: &BaseConsumer<Self>, list: &TopicPartitionList) {
+    fn revoked(&self, consumer: &BaseConsumer<Callbacks>, list: &TopicPartitionList) {
         if list.count() == 0 {
             return;
         }
@@ -195,19 +209,29 @@ impl Membership {
     }
 }
 
-impl ClientContext for Membership {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        self.events.fetch_add(1, Ordering::Relaxed);
-        self.connection.log(level, facility, message);
-    }
+/// The membership as one client sees it.
+pub(super) struct Callbacks(pub(super) Arc<Membership>);
 
-    fn error(&self, error: KafkaError, reason: &str) {
-        self.events.fetch_add(1, Ordering::Relaxed);
-        self.connection.error(error, reason);
+// === impl Callbacks ===
+
+impl Callbacks {
+    fn called(&self) -> &Membership {
+        self.0.events.fetch_add(1, Ordering::Relaxed);
+        &self.0
     }
 }
 
-impl ConsumerContext for Membership {
+impl ClientContext for Callbacks {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.called().connection.log(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.called().connection.error(error, reason);
+    }
+}
+
+impl ConsumerContext for Callbacks {
     /// Replaces the wrapper's own: an assignment begins at an explicit offset, which spares the client
     /// the question for the group's offsets, whose answer could come after the application's.
     fn rebalance(
@@ -216,26 +240,26 @@ impl ConsumerContext for Membership {
         event: RDKafkaRespErr,
         list: &mut TopicPartitionList,
     ) {
-        self.events.fetch_add(1, Ordering::Relaxed);
+        let member = self.called();
         let done = if event == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
-            self.connection.works();
+            member.connection.works();
             let assigned = list
                 .set_all_offsets(Offset::Offset(0))
                 .and_then(|()| consumer.incremental_assign(list));
-            self.gained(consumer, list);
+            member.gained(consumer, list);
             assigned
         } else {
-            self.revoked(consumer, list);
+            member.revoked(consumer, list);
             consumer.incremental_unassign(list)
         };
         if let Err(error) = done {
             let failed = Error::while_doing("rebalance")(error);
-            self.state().waiting.push_back(Input::Failed(failed));
+            member.state().waiting.push_back(Input::Failed(failed));
         }
     }
 
     fn commit_callback(&self, result: KafkaResult<()>, _: &TopicPartitionList) {
-        self.events.fetch_add(1, Ordering::Relaxed);
+        self.called();
         if let Err(error) = result {
             tracing::debug!(%error, "the offsets for tools were not committed");
         }

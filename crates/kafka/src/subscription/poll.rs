@@ -6,17 +6,18 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rdkafka::Message as _;
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::consumer::Consumer as _;
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::message::BorrowedMessage;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::types::RDKafkaErrorCode as Code;
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::oneshot;
 
+use super::client::Client;
 use super::membership::{Membership, names};
-use super::{GATHER_BYTES, Input, Limits, wait};
-use crate::{Config, Error, Received, TopicPartition, native};
+use super::{Input, Limits, wait};
+use crate::standstill::{ANSWER_WAIT, Standstill};
+use crate::{Error, Received, TopicPartition, native};
 
 /// Wake-ups come by themselves; this only bounds the damage of one that does not.
 const PARK: Duration = Duration::from_millis(100);
@@ -32,90 +33,35 @@ const PROBE_WAIT: Duration = Duration::from_millis(200);
 /// A seek only changes the client's own state.
 const SEEK_WAIT: Duration = Duration::from_secs(1);
 
-struct Poller {
-    consumer: BaseConsumer<Membership>,
+pub(super) struct Poller {
+    client: Client,
     member: Arc<Membership>,
     limits: Limits,
-    topics: Vec<Arc<str>>,
+    standstill: Standstill,
     full_since: Option<Instant>,
     paused_full: bool,
     retry: bool,
     kept_house: Instant,
 }
 
-/// Joins the group and starts the thread; `ended` is answered when the group has been left.
-pub(super) fn start(
-    config: &Config,
-    group: &str,
-    topics: &[&str],
-    limits: Limits,
-    member: Membership,
-    ended: oneshot::Sender<()>,
-) -> Result<(), Error> {
-    let mut consumer: BaseConsumer<Membership> = settings(config, group, limits)
-        .create_with_context(member)
-        .map_err(Error::while_doing("make a consumer"))?;
-    let member = Arc::clone(consumer.context());
-    let shared = Arc::clone(&member.shared);
-    consumer.set_nonempty_callback(move || shared.wake());
-    consumer
-        .subscribe(topics)
-        .map_err(Error::while_doing("subscribe"))?;
-    let poller = Poller {
-        consumer,
-        member,
-        limits,
-        topics: topics.iter().map(|topic| Arc::from(*topic)).collect(),
-        full_since: None,
-        paused_full: false,
-        retry: false,
-        kept_house: Instant::now(),
-    };
-    thread::Builder::new()
-        .name("kafka-poll".to_owned())
-        .spawn(move || {
-            poller.run();
-            if ended.send(()).is_err() {
-                tracing::debug!("nobody waited for the consumer to leave its group");
-            }
-        })
-        .map_err(|_| Error::Closed)?;
-    Ok(())
-}
-
-fn settings(config: &Config, group: &str, limits: Limits) -> rdkafka::ClientConfig {
-    let session = config.session_timeout.as_millis();
-    let mut settings = config.client();
-    settings
-        .set("group.id", group)
-        .set("partition.assignment.strategy", "cooperative-sticky")
-        .set("session.timeout.ms", session.to_string())
-        .set("heartbeat.interval.ms", "500")
-        // The thread polls at least ten times a second; a member that does not for this long hangs.
-        .set("max.poll.interval.ms", session.max(60_000).to_string())
-        // Positions live in the consumer's database; the group's offsets are for tools alone.
-        .set("enable.auto.commit", "false")
-        .set("enable.auto.offset.store", "false")
-        .set("auto.offset.reset", "earliest")
-        .set(
-            "queued.max.messages.kbytes",
-            limits.prefetch_kib_max.to_string(),
-        )
-        // After its queue was full, the client waits this long before it fetches again.
-        .set("fetch.queue.backoff.ms", "10")
-        .set("fetch.error.backoff.ms", "100");
-    if !limits.gather.is_zero() {
-        settings
-            .set("fetch.min.bytes", GATHER_BYTES.to_string())
-            .set("fetch.wait.max.ms", limits.gather.as_millis().to_string());
-    }
-    settings
-}
-
 // === impl Poller ===
 
 impl Poller {
-    fn run(mut self) {
+    pub(super) fn new(client: Client, limits: Limits) -> Self {
+        Self {
+            member: Arc::clone(client.member()),
+            client,
+            limits,
+            standstill: Standstill::new(limits.patience),
+            full_since: None,
+            paused_full: false,
+            retry: false,
+            kept_house: Instant::now(),
+        }
+    }
+
+    /// Polls until it is told to stop, then leaves the group.
+    pub(super) fn run(mut self) {
         self.member.shared.run_by(thread::current());
         while !self.member.shared.stopping() {
             self.member.shared.polled();
@@ -127,7 +73,7 @@ impl Poller {
                 thread::park_timeout(if self.retry { RETRY } else { PARK });
             }
         }
-        self.member.commit_noted(&self.consumer);
+        self.member.commit_noted(self.client.consumer());
         // Dropping the consumer leaves the group, revocation callbacks included.
     }
 
@@ -209,14 +155,14 @@ impl Poller {
                 break true;
             }
             let events = self.member.events.load(Ordering::Relaxed);
-            match self.consumer.poll(Duration::ZERO) {
+            match self.client.consumer().poll(Duration::ZERO) {
                 Some(Ok(message)) => {
                     if let Some(record) = self.received(&message) {
                         bytes += record.bytes();
                         records.push(record);
                     }
                 }
-                Some(Err(error)) => self.failed(error),
+                Some(Err(error)) => self.trouble(error),
                 // A callback ran instead: records may lie behind it, and nobody wakes us for them.
                 None if self.member.events.load(Ordering::Relaxed) != events => {
                     if self.member.shared.stopping() || !self.member.state().waiting.is_empty() {
@@ -253,11 +199,12 @@ impl Poller {
 
     /// One shared name per topic instead of one per record.
     fn topic(&self, name: &str) -> Arc<str> {
-        let known = self.topics.iter().find(|topic| topic.as_ref() == name);
+        let topics = &mut self.client.topics().iter();
+        let known = topics.find(|topic| topic.as_ref() == name);
         known.map_or_else(|| Arc::from(name), Arc::clone)
     }
 
-    fn failed(&self, error: KafkaError) {
+    fn trouble(&self, error: KafkaError) {
         let transient = matches!(
             error.rdkafka_error_code(),
             Some(
@@ -271,7 +218,10 @@ impl Poller {
         if transient {
             return;
         }
-        let failed = Error::while_doing("consume")(error);
+        self.failed(Error::while_doing("consume")(error));
+    }
+
+    fn failed(&self, failed: Error) {
         if failed.is_fatal() {
             tracing::error!(error = %failed, "the consumer cannot go on");
         }
@@ -311,7 +261,7 @@ impl Poller {
         let mut list = TopicPartitionList::with_capacity(1);
         let (topic, place) = (&partition.topic, partition.partition);
         list.add_partition_offset(topic, place, Offset::Offset(offset))?;
-        let answers = self.consumer.seek_partitions(list, SEEK_WAIT)?;
+        let answers = self.client.consumer().seek_partitions(list, SEEK_WAIT)?;
         answers
             .elements()
             .iter()
@@ -333,12 +283,12 @@ impl Poller {
         }
         drop(state);
         let paused = if pause.count() > 0 {
-            self.consumer.pause(&pause)
+            self.client.consumer().pause(&pause)
         } else {
             Ok(())
         };
         let resumed = if resume.count() > 0 {
-            self.consumer.resume(&resume)
+            self.client.consumer().resume(&resume)
         } else {
             Ok(())
         };
@@ -350,23 +300,26 @@ impl Poller {
 
     fn keep_house(&mut self) {
         self.kept_house = Instant::now();
-        self.member.commit_noted(&self.consumer);
+        self.member.commit_noted(self.client.consumer());
         // An idle consumer would not notice that its broker is back.
         if !self.member.connection.is_sound()
-            && let Some(topic) = self.topics.first()
+            && let Some(topic) = self.client.topics().first()
             && self
-                .consumer
+                .client
+                .consumer()
                 .fetch_metadata(Some(topic), PROBE_WAIT)
                 .is_ok()
         {
             self.member.connection.works();
         }
+        self.look_for_standstill();
         let state = self.member.state();
         let ends: Vec<_> = state
             .partitions
             .keys()
             .filter_map(|own| {
-                let end = native::cached_end(self.consumer.client(), &own.topic, own.partition)?;
+                let end =
+                    native::cached_end(self.client.consumer().client(), &own.topic, own.partition)?;
                 Some((own.clone(), end))
             })
             .collect();
@@ -374,5 +327,31 @@ impl Poller {
         self.member
             .shared
             .note(|wishes| wishes.ends = ends.into_iter().collect());
+    }
+    /// Asks where a partition ends that has been silent, which also keeps [`Shared`]'s ends true, and
+    /// replaces a client that has lost one.
+    ///
+    /// [`Shared`]: super::shared::Shared
+    fn look_for_standstill(&mut self) {
+        let reading = self.member.state().reading();
+        let Some(partition) = self.standstill.question(&reading, Instant::now()) else {
+            return;
+        };
+        let (topic, place) = (&partition.topic, partition.partition);
+        // Asked again in a second, if it did not answer; a broker that is away has its own signs.
+        let asked = self
+            .client
+            .consumer()
+            .fetch_watermarks(topic, place, ANSWER_WAIT);
+        let Ok((_, end)) = asked else {
+            return;
+        };
+        if self.standstill.answered(&partition, end, Instant::now()) {
+            let next = reading.get(&partition);
+            tracing::warn!(%partition, next, end, "the Kafka client lost a partition; it is replaced");
+            if let Err(error) = self.client.replace() {
+                self.failed(error);
+            }
+        }
     }
 }

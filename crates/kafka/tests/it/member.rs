@@ -18,6 +18,8 @@ pub(crate) struct Member {
     pub(crate) read: Vec<Received>,
     /// Revocations it has not answered.
     pub(crate) revoking: Vec<(Vec<TopicPartition>, oneshot::Sender<()>)>,
+    /// How often it was given partitions.
+    pub(crate) assignments: usize,
     /// Where partitions begin when they are assigned: where reading stopped; 0 for those missing.
     pub(crate) positions: BTreeMap<TopicPartition, i64>,
 }
@@ -31,6 +33,7 @@ impl Member {
             owned: Vec::new(),
             read: Vec::new(),
             revoking: Vec::new(),
+            assignments: 0,
             positions: BTreeMap::new(),
         }
     }
@@ -76,6 +79,7 @@ impl Member {
                     let from = self.positions.get(partition).copied().unwrap_or(0);
                     self.subscription.start_from(partition, from);
                 }
+                self.assignments += 1;
                 self.owned.extend(partitions);
             }
             Input::Records(records) => {

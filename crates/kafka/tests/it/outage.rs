@@ -7,6 +7,7 @@ use brewline_test_support::{eventually, eventually_within};
 use futures_util::future::try_join_all;
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
 use crate::member::Member;
 use crate::sending::{record, send_all};
@@ -78,6 +79,37 @@ async fn a_member_goes_on_after_an_outage() {
         (50..100).map(|n| record(TOPIC, "key", &n.to_string())),
     )
     .await;
+    member
+        .within(long, "it reads on", |member| member.read.len() >= 100)
+        .await;
+    assert!(member.read.iter().map(|record| record.offset).eq(0..100));
+}
+
+#[tokio::test]
+async fn a_member_whose_client_gets_no_records_joins_again_with_another_and_misses_nothing() {
+    let (cluster, config) = cluster();
+    let producer = Producer::new(&config, ProducerSettings::default()).unwrap();
+    let limits = Limits {
+        patience: Duration::from_secs(1),
+        drain: Duration::from_millis(200),
+        ..Limits::default()
+    };
+    let mut member = Member::join(&config, "group", TOPIC, limits);
+    let sent = |range: std::ops::Range<i64>| range.map(|n| record(TOPIC, "key", &n.to_string()));
+    send_all(&producer, sent(0..50)).await;
+    let long = Duration::from_secs(30);
+    member
+        .within(long, "it reads", |member| member.read.len() == 50)
+        .await;
+    // Every question but this one is answered, so nothing tells the client of an outage.
+    let refusals = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION; 10_000];
+    cluster.request_errors(RDKafkaApiKey::Fetch, &refusals);
+    send_all(&producer, sent(50..100)).await;
+    let before = member.assignments;
+    member
+        .within(long, "it joins again", |member| member.assignments > before)
+        .await;
+    cluster.clear_request_errors(RDKafkaApiKey::Fetch);
     member
         .within(long, "it reads on", |member| member.read.len() >= 100)
         .await;

@@ -33,6 +33,7 @@ const GAPS_MAX: usize = 10_000;
 /// A slot while its lease is held.
 pub(super) struct Holding<'a> {
     slot: &'a Slot,
+    producer: kafka::Producer,
     core: Core<Outgoing>,
     lease: Lease,
     acks: FuturesUnordered<Ack>,
@@ -47,6 +48,8 @@ pub(super) struct Holding<'a> {
     // Deliveries that failed since the watermark moved last, and whether the latest is to be waited out.
     refusals: u32,
     refused: bool,
+    // A delivery ran out of time.
+    unheard: bool,
     looked_at: Instant,
     marked_at: Instant,
     measured_at: Instant,
@@ -65,12 +68,21 @@ struct Ack {
 pub(super) enum End {
     Fenced,
     Shutdown,
+    /// A delivery was not acknowledged in time. Either Kafka is away, or the client has lost the
+    /// partition for good, which nothing else tells (librdkafka issue 5430): with a new one the former
+    /// costs a connection, and the latter is mended.
+    Unheard,
 }
 
 // === impl Holding ===
 
 impl<'a> Holding<'a> {
-    pub(super) fn new(slot: &'a Slot, claimed: Claimed, asked_at: Instant) -> Self {
+    pub(super) fn new(
+        slot: &'a Slot,
+        producer: kafka::Producer,
+        claimed: Claimed,
+        asked_at: Instant,
+    ) -> Self {
         let limits = Limits {
             batch_rows: slot.settings.batch_rows,
             unacked_rows_max: slot.settings.in_flight_rows_max,
@@ -78,6 +90,7 @@ impl<'a> Holding<'a> {
         };
         Self {
             slot,
+            producer,
             core: Core::new(limits, claimed.watermark),
             lease: Lease::new(claimed.epoch, slot.settings.lease, asked_at),
             acks: FuturesUnordered::new(),
@@ -92,6 +105,7 @@ impl<'a> Holding<'a> {
             outages: 0,
             refusals: 0,
             refused: false,
+            unheard: false,
             looked_at: asked_at,
             marked_at: asked_at,
             measured_at: asked_at,
@@ -111,6 +125,9 @@ impl<'a> Holding<'a> {
                 Err(error) => return Err(error),
             }
             self.wait_out_refusal().await;
+            if self.unheard {
+                return Ok(End::Unheard);
+            }
         }
         Ok(End::Shutdown)
     }
@@ -200,7 +217,7 @@ impl<'a> Holding<'a> {
             }
         }
         if !self.look {
-            self.slot.producer.hurry();
+            self.producer.hurry();
         }
         self.pace.end();
         Ok(None)
@@ -225,7 +242,7 @@ impl<'a> Holding<'a> {
     fn send(&mut self, send: Send<Outgoing>) -> Result<bool, Error> {
         let occurred_at = send.record.occurred_at;
         let (record, span) = send.record.traced();
-        match self.slot.producer.send(record) {
+        match self.producer.send(record) {
             Ok(delivery) => {
                 self.acks.push(Ack {
                     ticket: send.ticket,
@@ -286,7 +303,7 @@ impl<'a> Holding<'a> {
         };
         // The key's next row. Fenced, the next mark tells; until then nothing more is sent.
         if self.may_send().await? && self.send(next)? {
-            self.slot.producer.hurry();
+            self.producer.hurry();
         }
         Ok(())
     }
@@ -295,9 +312,10 @@ impl<'a> Holding<'a> {
         if !self.core.failed(ticket) {
             return Ok(());
         }
-        self.slot.producer.purge();
+        self.producer.purge();
         self.look = true;
         self.refused = true;
+        self.unheard |= error.is_timed_out();
         if error.is_fatal() {
             return Err(error.into());
         }
@@ -306,8 +324,13 @@ impl<'a> Holding<'a> {
         Ok(())
     }
 
+    /// Throws away what is queued: it is for the next holder to send.
+    pub(super) fn abandon(&self) {
+        self.producer.purge();
+    }
+
     fn start_over(&mut self) {
-        self.slot.producer.purge();
+        self.abandon();
         self.core.reset();
         self.look = true;
     }
@@ -324,7 +347,7 @@ impl<'a> Holding<'a> {
     /// Waits for what is on its way, marks it, and gives the lease back, so that another instance
     /// goes on at once.
     pub(super) async fn finish(&mut self) {
-        self.slot.producer.hurry();
+        self.producer.hurry();
         let drain = async {
             while !self.core.is_drained() {
                 match self.acks.next().await {

@@ -51,8 +51,7 @@ pub async fn relay(
                 slot,
                 source: settings.source,
             },
-            // Its own producer: when one slot is fenced, only its queue is thrown away.
-            producer: kafka::Producer::new(&kafka, kafka::ProducerSettings::default())?,
+            kafka: kafka.clone(),
             settings: settings.clone(),
             instance: instance.clone(),
             wake,

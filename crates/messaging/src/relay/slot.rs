@@ -17,7 +17,7 @@ use crate::{Error, OUTAGE_BACKOFF, RelaySettings, signals};
 /// The relay of one slot.
 pub(super) struct Slot {
     pub(super) store: Store,
-    pub(super) producer: kafka::Producer,
+    pub(super) kafka: kafka::Config,
     pub(super) settings: RelaySettings,
     pub(super) instance: String,
     pub(super) wake: Arc<Notify>,
@@ -56,19 +56,33 @@ impl Slot {
             relay.watermark = claimed.watermark,
             "holding the relay slot"
         );
-        let mut holding = Holding::new(self, claimed, asked_at);
+        // Its own producer: what an earlier holding left queued, or a partition that its client lost,
+        // goes with it.
+        let settings = kafka::ProducerSettings {
+            message_timeout: self.settings.delivery_timeout,
+            ..kafka::ProducerSettings::default()
+        };
+        let producer = kafka::Producer::new(&self.kafka, settings)?;
+        let mut holding = Holding::new(self, producer, claimed, asked_at);
         let end = holding.work().await;
         match &end {
             Ok(End::Shutdown) => holding.finish().await,
+            Ok(End::Unheard) => {
+                tracing::warn!(
+                    relay.slot = self.store.slot,
+                    "Kafka did not answer in time; going on with a new producer"
+                );
+                holding.finish().await;
+            }
             Ok(End::Fenced) => {
                 signals::RELAY_FENCED.inc();
                 tracing::warn!(
                     relay.slot = self.store.slot,
                     "another instance holds the relay slot"
                 );
-                self.producer.purge();
+                holding.abandon();
             }
-            Err(_) => self.producer.purge(),
+            Err(_) => holding.abandon(),
         }
         end.map(drop)
     }
