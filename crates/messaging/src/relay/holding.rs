@@ -45,11 +45,9 @@ pub(super) struct Holding<'a> {
     // What this process writes wakes the slot without a notification.
     _ear: Ear,
     outages: u32,
-    // Deliveries that failed since the watermark moved last, and whether the latest is to be waited out.
+    // Deliveries that failed since the watermark moved last, and how, since it was waited out last.
     refusals: u32,
-    refused: bool,
-    // A delivery ran out of time.
-    unheard: bool,
+    refused: Option<Refusal>,
     looked_at: Instant,
     marked_at: Instant,
     measured_at: Instant,
@@ -62,6 +60,14 @@ struct Ack {
     // Of an order whose trace is recorded.
     span: Span,
     delivery: kafka::Delivery,
+}
+
+/// How a delivery failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Refusal {
+    Refused,
+    /// It was not acknowledged in time.
+    Unheard,
 }
 
 /// Why a lease is no longer held.
@@ -104,8 +110,7 @@ impl<'a> Holding<'a> {
             ),
             outages: 0,
             refusals: 0,
-            refused: false,
-            unheard: false,
+            refused: None,
             looked_at: asked_at,
             marked_at: asked_at,
             measured_at: asked_at,
@@ -124,8 +129,7 @@ impl<'a> Holding<'a> {
                 }
                 Err(error) => return Err(error),
             }
-            self.wait_out_refusal().await;
-            if self.unheard {
+            if self.wait_out_refusal().await == Some(Refusal::Unheard) {
                 return Ok(End::Unheard);
             }
         }
@@ -134,12 +138,14 @@ impl<'a> Holding<'a> {
 
     /// A record that Kafka refuses is sent again, and with it whatever follows the watermark: ever more
     /// slowly, lest a record that is refused for good floods the log with its neighbours' duplicates.
-    async fn wait_out_refusal(&mut self) {
-        if std::mem::take(&mut self.refused) {
+    async fn wait_out_refusal(&mut self) -> Option<Refusal> {
+        let refused = self.refused.take();
+        if refused.is_some() {
             let wait = OUTAGE_BACKOFF.delay(self.refusals, system::random());
             self.refusals = self.refusals.saturating_add(1);
             self.slot.pause(wait).await;
         }
+        refused
     }
 
     /// Marks what is acknowledged, reads and sends what is there, else waits.
@@ -314,8 +320,13 @@ impl<'a> Holding<'a> {
         }
         self.producer.purge();
         self.look = true;
-        self.refused = true;
-        self.unheard |= error.is_timed_out();
+        let how = if error.is_timed_out() {
+            Refusal::Unheard
+        } else {
+            Refusal::Refused
+        };
+        // Purging makes its neighbours fail too, in another way.
+        self.refused = self.refused.max(Some(how));
         if error.is_fatal() {
             return Err(error.into());
         }
