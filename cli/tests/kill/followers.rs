@@ -9,15 +9,13 @@ use brewline_chaos::workload::Client;
 use brewline_kernel::system::SystemClock;
 use brewline_kernel::{Clock as _, Timestamp};
 use brewline_postgres::{Instant, Row};
-use brewline_proto::operator::v1::RebuildViewRequest;
-use brewline_proto::operator::v1::view_service_client::ViewServiceClient;
 use hyper::Method;
 use serde_json::{Value, json};
-use tonic::transport::Endpoint;
 use uuid::Uuid;
 
-use crate::platform::{HOOK, Platform, number};
+use crate::platform::{Platform, number};
 use crate::scenarios::{Scenario, leak, scenario};
+use crate::visitors::HOOK;
 
 /// The services that follow.
 const FOLLOWERS: [&str; 3] = ["barista", "notification", "leaderboard"];
@@ -85,7 +83,9 @@ pub(crate) fn all() -> Vec<Scenario> {
         scenario("mailbox-refuses-is-slow-and-loses-its-answers", |p| {
             Box::pin(mailbox(p))
         }),
-        scenario("till-fails-redirects-hangs-and-goes", |p| Box::pin(till(p))),
+        scenario("till-fails-redirects-hangs-trickles-and-goes", |p| {
+            Box::pin(till(p))
+        }),
     ];
     for service in FOLLOWERS {
         let name = leak(format!("orders-do-not-need-{service}"));
@@ -286,6 +286,8 @@ async fn mailbox(platform: &Platform) -> anyhow::Result<()> {
 /// Calls that were tried and are not delivered.
 const CALL_FAILS: &str = "select count(*) from call
     where occurred_at >= $1 and attempts > 0 and state <> 'delivered'";
+/// Calls whose status came, whatever became of the rest of the answer.
+const CALLED: &str = "select count(*) from call where occurred_at >= $1 and state = 'delivered'";
 /// Endpoints that are disabled, as often as it takes to be enough.
 const DISABLED: &str = "select count(*) * 5 from endpoint where disabled_at >= $1";
 
@@ -302,6 +304,10 @@ async fn till(platform: &Platform) -> anyhow::Result<()> {
             CALL_FAILS,
         ),
         (json!({ "mode": "hang", "share": 0.5 }), CALL_FAILS),
+        (
+            json!({ "mode": "trickle", "delayMs": 300, "share": 1.0 }),
+            CALLED,
+        ),
         (
             json!({ "mode": "error", "status": 410, "share": 1.0 }),
             DISABLED,
@@ -399,27 +405,5 @@ async fn names_what_is_missing(platform: &Platform, service: &str) -> anyhow::Re
         "{path} answered {} while {service} stood still: {told}",
         answer.status
     );
-    Ok(())
-}
-
-/// The boards keep what a bug did to them: they are made anew from the log.
-pub(crate) async fn fold_anew(platform: &Platform) -> anyhow::Result<()> {
-    let endpoints = platform.endpoints()?;
-    let service = endpoints.services.get("leaderboard");
-    let grpc = service.and_then(|service| service.grpc.clone());
-    let endpoint = Endpoint::from_shared(grpc.context("no leaderboard")?)?;
-    let mut client = ViewServiceClient::new(endpoint.connect().await?);
-    let wish = RebuildViewRequest {
-        name: "boards".to_owned(),
-        actor: "kill tests".to_owned(),
-        accept_differences: true,
-        dry_run: false,
-    };
-    let mut told = client.rebuild_view(wish).await?.into_inner();
-    let mut switched = false;
-    while let Some(far) = told.message().await? {
-        switched |= far.result.is_some_and(|result| result.switched);
-    }
-    ensure!(switched, "the boards were not made anew");
     Ok(())
 }

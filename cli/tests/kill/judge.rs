@@ -4,7 +4,6 @@ use anyhow::{Context as _, bail};
 use brewline_chaos::evidence::{Evidence, EvidenceReader};
 use brewline_chaos::verdict::{Finding, Verdict};
 use brewline_chaos::{invariants, timeline};
-use brewline_cli::sources::{self, Scope};
 use brewline_kernel::{Clock as _, Timestamp, system::SystemClock};
 use brewline_postgres::{Instant as SqlInstant, Pool};
 
@@ -17,9 +16,9 @@ const CLOSED_WITHIN: Duration = Duration::from_secs(60);
 /// order is none.
 const ORDERS_AFTERWARDS: i64 = 40;
 /// What must be judged after every fault.
-const MUST: [&str; 18] = [
+const MUST: [&str; 19] = [
     "I1", "I2", "I3", "I4", "I5", "I6", "I7", "I8", "I9", "I10", "I11", "I12", "I13", "I14", "I15",
-    "I19", "I20", "tickets",
+    "I19", "I20", "tickets", "erasure",
 ];
 
 /// Does the fault, heals it, waits, judges what was ordered since. The note says what was seen.
@@ -33,14 +32,21 @@ pub(crate) async fn judged(
     platform.all_ready().await.context("heal")?;
     let healed = SystemClock.now();
     let recovery = healed.since(began).as_millis();
+    let asked = Instant::now();
     platform.closed_since(healed, ORDERS_AFTERWARDS).await?;
+    let served = asked.elapsed();
     let waited = until_closed(&platform.database("order")?, SystemClock.now()).await?;
     let looked = Instant::now();
-    let orders = judge(&read(platform, began, evidence).await?)?;
+    let evidence = read(platform, began, evidence).await?;
+    let read = looked.elapsed();
+    let orders = judge(&evidence)?;
     Ok(format!(
-        "fault and healing {recovery} ms, closed {} ms after, {orders} orders judged in {} ms",
+        "fault and healing {recovery} ms, {ORDERS_AFTERWARDS} more orders {} ms, closed {} ms after, \
+         evidence read in {} ms, {orders} orders judged in {} ms",
+        served.as_millis(),
         waited.as_millis(),
-        looked.elapsed().as_millis()
+        read.as_millis(),
+        looked.elapsed().saturating_sub(read).as_millis()
     ))
 }
 
@@ -90,15 +96,7 @@ async fn read(
     since: Timestamp,
     reader: &mut EvidenceReader,
 ) -> anyhow::Result<Evidence> {
-    let scope = Scope {
-        since,
-        journal: Some(platform.journal.as_path()),
-        healing_promised: true,
-        ..Scope::default()
-    };
-    Ok(reader
-        .read(sources::of(&platform.endpoints()?, &scope)?)
-        .await)
+    Ok(reader.read(platform.sources(since)?).await)
 }
 
 /// The number of orders judged; or what is wrong, with the story of one order.

@@ -13,11 +13,13 @@
 
 mod followers;
 mod judge;
+mod operators;
 mod planted;
 mod platform;
 mod processor;
 mod replays;
 mod scenarios;
+mod visitors;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};

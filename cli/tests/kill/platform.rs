@@ -1,21 +1,25 @@
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
+use brewline_chaos::evidence::Sources;
 use brewline_chaos::history::Journal;
-use brewline_chaos::workload::{self, Bar, Load, Mix};
+use brewline_chaos::workload::{self, Bar, Client, Load, Mix, Seeded};
 use brewline_cli::bench::shop;
-use brewline_cli::sources;
+use brewline_cli::sources::{self, Scope};
 use brewline_cli::stack::Endpoints;
 use brewline_cli::stack::Folder;
 use brewline_kernel::system::SystemClock;
 use brewline_kernel::{Clock as _, Timestamp};
 use brewline_postgres::{Instant, Pool, ToSql};
 use hyper::Method;
-use serde_json::json;
 use tokio::process::Command;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+
+use crate::visitors::{leavers, listen};
 
 /// Orders a second while faults are done: enough that each crash point is passed within a moment,
 /// little enough that two cores heal quickly and have room for the judge.
@@ -26,8 +30,9 @@ const CUSTOMERS: usize = 100;
 const MAIL_PERCENT: usize = 40;
 /// How many baristas work in the first store; whatever is ordered in the others stays on their walls.
 const BARISTAS: usize = 4;
-/// The webhook receiver that is told of the first store's orders.
-pub(crate) const HOOK: &str = "till";
+/// One machine has one clock: a row is written no longer than this before the event it belongs to, however
+/// slow a commit is.
+const MARGIN: Duration = Duration::from_secs(10);
 /// More than any sequence of scenarios takes.
 const LOAD_FOR: Duration = Duration::from_secs(3_600);
 /// How long a process may take to be ready again.
@@ -38,10 +43,12 @@ const PORT_BASE: &str = "18080";
 /// to wait for it.
 const RESTART_PAUSE_MS_MAX: &str = "200";
 /// Short leases, sessions and timeouts: a fault then costs seconds.
-const SETTINGS: [&str; 11] = [
+const SETTINGS: [&str; 13] = [
     "*:BREWLINE_RELAY_LEASE_MS=2000",
-    "*:BREWLINE_KAFKA_SESSION_TIMEOUT_MS=2500",
+    "*:BREWLINE_RELAY_DELIVERY_TIMEOUT_MS=2500",
+    "*:BREWLINE_KAFKA_SESSION_TIMEOUT_MS=2000",
     "*:BREWLINE_SHUTDOWN_GRACE_MS=3000",
+    "gateway:BREWLINE_REQUEST_TIMEOUT_MS=3000",
     "payment:BREWLINE_PROCESSOR_TIMEOUT_MS=1000",
     "payment:BREWLINE_PROCESSOR_KEY_LIFETIME_MS=4000",
     "sandbox:BREWLINE_PROCESSOR_KEY_TTL_MS=4000",
@@ -64,6 +71,9 @@ pub(crate) struct Platform {
     /// The store whose baristas work.
     pub(crate) bar: String,
     baristas: JoinHandle<()>,
+    leavers: JoinHandle<()>,
+    /// By service and PostgreSQL's process: what was connected with one that is dead is of no use.
+    pools: Mutex<BTreeMap<(String, Option<u32>), Pool>>,
 }
 
 // === impl Platform ===
@@ -119,6 +129,15 @@ impl Platform {
             journal: Some(written),
         };
         let customers = CancellationToken::new();
+        let leavers = leavers(&load);
+        // The first one has left before anything is judged.
+        let mut client = Client::new(&load.gateway, READY_WITHIN);
+        let left = leavers
+            .come_and_leave(&mut client, &mut Seeded::new(1))
+            .await;
+        ensure!(left, "a customer cannot be erased");
+        #[allow(clippy::disallowed_methods, reason = "a test has no task tracker")]
+        let leavers = tokio::spawn(leavers.come_and_go(customers.clone()));
         let bar = load.shop.stores.first().context("no store")?.clone();
         let work = Bar {
             gateway: load.gateway.clone(),
@@ -139,6 +158,8 @@ impl Platform {
             load,
             bar,
             baristas,
+            leavers,
+            pools: Mutex::default(),
         })
     }
 
@@ -150,10 +171,12 @@ impl Platform {
             customers,
             load,
             baristas,
+            leavers,
             ..
         } = self;
         customers.cancel();
         baristas.await.context("the baristas ended badly")?;
+        leavers.await.context("who leaves ended badly")?;
         let placed = load.await.context("the load ended badly")?;
         let accepted = placed
             .iter()
@@ -178,7 +201,8 @@ impl Platform {
     pub(crate) async fn send_customers_home(&self) -> anyhow::Result<()> {
         self.customers.cancel();
         self.until("every customer is answered", async || {
-            self.load.is_finished() && self.baristas.is_finished()
+            let others = [&self.baristas, &self.leavers];
+            self.load.is_finished() && others.iter().all(|task| task.is_finished())
         })
         .await
     }
@@ -248,8 +272,36 @@ impl Platform {
             .context("no card processor")
     }
 
+    /// Connections to a service's database. They are kept, for to look costs less than to connect, and
+    /// whoever waits for something looks often.
     pub(crate) fn database(&self, service: &str) -> anyhow::Result<Pool> {
-        sources::database(&self.endpoints()?, service)
+        let endpoints = self.endpoints()?;
+        let key = (service.to_owned(), endpoints.pids.postgres);
+        let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(pool) = pools.get(&key) {
+            return Ok(pool.clone());
+        }
+        let pool = sources::database(&endpoints, service)?;
+        pools.insert(key, pool.clone());
+        Ok(pool)
+    }
+
+    /// Where the evidence is of everything since an instant.
+    pub(crate) fn sources(&self, since: Timestamp) -> anyhow::Result<Sources> {
+        let folder = Folder::at(&self.data)?;
+        let scope = Scope {
+            since,
+            journal: Some(self.journal.as_path()),
+            healing_promised: true,
+            margin: Some(MARGIN),
+            log_files: Some(&folder.logs()),
+            ..Scope::default()
+        };
+        let mut sources = sources::of(&self.endpoints()?, &scope)?;
+        for (service, pool) in &mut sources.databases {
+            *pool = self.database(service)?;
+        }
+        Ok(sources)
     }
 
     /// Waits until the process of an instance is another one than `old` and says it is ready.
@@ -301,24 +353,6 @@ impl Platform {
     }
 }
 
-/// Has the webhook receiver told of a store's orders.
-async fn listen(gateway: &str, sandbox: Option<&str>, store: &str) -> anyhow::Result<()> {
-    let url = format!("{}/hook/{HOOK}", sandbox.context("no sandbox")?);
-    let body =
-        json!({ "url": url, "types": ["order.confirmed", "order.rejected"], "storeId": store });
-    let mut client = workload::Client::new(gateway, Duration::from_secs(5));
-    let answer = client
-        .send(Method::POST, "/v1/webhooks", Some("till"), body.to_string())
-        .await?;
-    let told = String::from_utf8_lossy(&answer.body);
-    ensure!(
-        answer.status.is_success(),
-        "/v1/webhooks answered {}: {told}",
-        answer.status
-    );
-    Ok(())
-}
-
 /// What a statement counts.
 pub(crate) async fn number(
     pool: &Pool,
@@ -329,7 +363,7 @@ pub(crate) async fn number(
 }
 
 async fn ready(admin: &str) -> bool {
-    let mut client = workload::Client::new(admin, Duration::from_secs(1));
+    let mut client = Client::new(admin, Duration::from_secs(1));
     let answer = client
         .send(Method::GET, "/readyz", None, String::new())
         .await;

@@ -28,6 +28,9 @@ const OUTLIVE_THEIR_KEY: i64 = 2;
 /// Each misbehaviour once.
 pub(crate) fn all() -> Vec<Scenario> {
     let mut all: Vec<Scenario> = modes().into_iter().map(misbehaves).collect();
+    all.push(scenario("processor-refund-error", |p| {
+        Box::pin(refuse_refunds(p))
+    }));
     all.push(scenario("processor-void-done-then-reset", |p| {
         Box::pin(lose_voids(p))
     }));
@@ -37,9 +40,8 @@ pub(crate) fn all() -> Vec<Scenario> {
     all
 }
 
-fn modes() -> [Mode; 9] {
+fn modes() -> [Mode; 8] {
     let half = |mode: &str| json!({ "mode": mode, "share": 0.5 });
-    let error = json!({ "mode": "error", "share": 0.7 });
     let busy = json!({ "mode": "error", "status": 503, "share": 0.5 });
     let slow = json!({ "mode": "slow", "delayMs": 1800, "share": 0.5 });
     [
@@ -51,7 +53,6 @@ fn modes() -> [Mode; 9] {
         ("authorise", half("refuse-connection"), MANY),
         ("capture", half("done-then-hang"), MANY),
         ("capture", half("done-then-reset"), MANY),
-        ("refund", error, FEW),
     ]
 }
 
@@ -77,6 +78,10 @@ const REVERSED_AGAIN: &str =
 /// Orders whose card is being authorised.
 const AUTHORISING: &str = "select saga_id from saga where state = 'authorising' limit 5";
 
+/// Orders that are paid, and that perhaps nobody has begun with.
+const SOLD: &str = "select o.order_id from orders o join saga s on s.saga_id = o.order_id
+    where o.status = 'confirmed' and s.state = 'completed' order by o.order_id desc limit 2";
+
 /// Payments not known for longer than the four seconds that the processor remembers a key here; the
 /// platform's settings say so.
 const OUTLIVED: &str = "
@@ -92,6 +97,15 @@ async fn forget_keys(platform: &Platform) -> anyhow::Result<()> {
     misbehave(platform, &both, OUTLIVED, OUTLIVE_THEIR_KEY).await
 }
 
+/// Refunds fail. Few customers want back what is sold, so somebody cancels what nobody has begun with.
+async fn refuse_refunds(platform: &Platform) -> anyhow::Result<()> {
+    let error = [("refund", json!({ "mode": "error", "share": 0.7 }))];
+    let orders = platform.database("order")?;
+    let gateway = platform.endpoints()?.gateway.context("no gateway")?;
+    let cancelling = async || cancel_some(&orders, SOLD, &gateway).await;
+    misbehave_while(platform, &error, REVERSED_AGAIN, FEW, cancelling).await
+}
+
 /// Answers about voids are lost. Only what is cancelled while its card is being authorised is voided
 /// later; customers seldom hit that moment, so it is made long here and somebody cancels within it.
 async fn lose_voids(platform: &Platform) -> anyhow::Result<()> {
@@ -99,14 +113,14 @@ async fn lose_voids(platform: &Platform) -> anyhow::Result<()> {
     let lost = json!({ "mode": "done-then-reset", "share": 0.7 });
     let orders = platform.database("order")?;
     let gateway = platform.endpoints()?.gateway.context("no gateway")?;
-    let cancelling = async || cancel_some(&orders, &gateway).await;
+    let cancelling = async || cancel_some(&orders, AUTHORISING, &gateway).await;
     let both = [("authorise", slow), ("void", lost)];
     misbehave_while(platform, &both, REVERSED_AGAIN, FEW, cancelling).await
 }
 
-async fn cancel_some(orders: &Pool, gateway: &str) -> anyhow::Result<()> {
+async fn cancel_some(orders: &Pool, which: &'static str, gateway: &str) -> anyhow::Result<()> {
     let mut client = Client::new(gateway, CANCEL_WITHIN);
-    for row in orders.get().await?.query(AUTHORISING, &[]).await? {
+    for row in orders.get().await?.query(which, &[]).await? {
         let path = format!("/v1/orders/{}/cancel", row.get::<_, Uuid>(0));
         client
             .send(Method::POST, &path, None, String::new())

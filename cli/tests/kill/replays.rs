@@ -13,6 +13,7 @@ use brewline_kafka::{
     Config, Producer, ProducerSettings, Reader, Received, Record, TopicPartition, Until,
 };
 use bytes::Bytes;
+use futures_util::future::try_join_all;
 
 use crate::platform::Platform;
 
@@ -62,8 +63,9 @@ pub(crate) async fn late(platform: &Platform) -> anyhow::Result<()> {
     brewline_chaos::faults::kill(pid)?;
     platform.reborn("order", 1, pid).await?;
     let epoch = platform.relay_epoch("order").await?;
+    let publishers = publishers(platform).await?;
     for (topic, _) in topics_there(&sources::kafka(&platform.endpoints()?)).await? {
-        let oldest = oldest_again(platform, topic).await?;
+        let oldest = oldest_by(&publishers, platform, topic).await?;
         ensure!(
             topic != "brewline.order.events.v1" || oldest < epoch,
             "no record carries an older epoch than {epoch}: this proves nothing"
@@ -74,14 +76,24 @@ pub(crate) async fn late(platform: &Platform) -> anyhow::Result<()> {
 
 /// Publishes the oldest records of a topic again; yields the lowest epoch among them.
 pub(crate) async fn oldest_again(platform: &Platform, topic: &str) -> anyhow::Result<i64> {
-    let publishers = publishers(platform).await?;
+    oldest_by(&publishers(platform).await?, platform, topic).await
+}
+
+async fn oldest_by(
+    publishers: &Publishers,
+    platform: &Platform,
+    topic: &str,
+) -> anyhow::Result<i64> {
     let mut lowest = i64::MAX;
+    let mut sent = Vec::new();
     for record in oldest(platform, topic).await? {
         let epoch = record.header("brewline_relay_epoch");
         let epoch = epoch.and_then(|text| std::str::from_utf8(text).ok()?.parse().ok());
         lowest = lowest.min(epoch.context("a record without epoch")?);
-        publish(&publishers, record).await?;
+        sent.push(publish(publishers, record));
     }
+    // All are under way before the first answer is waited for.
+    try_join_all(sent).await?;
     Ok(lowest)
 }
 
@@ -98,7 +110,7 @@ async fn oldest(platform: &Platform, topic: &str) -> anyhow::Result<Vec<Received
 }
 
 /// A producer for each topic, as the user who may write it.
-async fn publishers(platform: &Platform) -> anyhow::Result<BTreeMap<&'static str, Producer>> {
+async fn publishers(platform: &Platform) -> anyhow::Result<Publishers> {
     let secrets = Secrets::load(&Folder::at(platform.data())?)?;
     let brokers = platform.endpoints()?.kafka.brokers;
     let publisher = |(topic, owner): (&'static str, &str)| {
@@ -109,10 +121,9 @@ async fn publishers(platform: &Platform) -> anyhow::Result<BTreeMap<&'static str
     there.into_iter().map(publisher).collect()
 }
 
-async fn publish(
-    publishers: &BTreeMap<&'static str, Producer>,
-    received: Received,
-) -> anyhow::Result<()> {
+type Publishers = BTreeMap<&'static str, Producer>;
+
+async fn publish(publishers: &Publishers, received: Received) -> anyhow::Result<()> {
     let place: TopicPartition = received.topic_partition();
     let publisher = publishers
         .get(&*place.topic)

@@ -1,5 +1,6 @@
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use brewline_chaos::faults;
@@ -9,7 +10,7 @@ use brewline_postgres::Instant;
 use serde_json::json;
 
 use crate::platform::{Platform, number};
-use crate::{followers, processor, replays};
+use crate::{followers, operators, processor, replays};
 
 /// How a fault is done; it returns once the fault is over and only healing is left.
 type Fault =
@@ -51,6 +52,10 @@ const CRASH_POINTS: [(&str, &str); 23] = [
 /// So many orders go through while a fault lasts that nothing may wait for.
 const WHILE: i64 = 40;
 
+/// How often Kafka is made to miss its session, and how far: twice what `up` gives it.
+const FENCINGS: usize = 3;
+const PAST_ITS_SESSION: Duration = Duration::from_secs(3);
+
 /// Holds one batch of orders open for long enough that others overtake it.
 const SLOW_COMMIT: &str = "order.before-commit=pause:1200";
 
@@ -60,6 +65,7 @@ pub(crate) fn all(long: bool) -> Vec<Scenario> {
     let mut all = vec![scenario("control-without-fault", |_| {
         Box::pin(async { Ok(()) })
     })];
+    all.extend(operators::all());
     for (service, point) in CRASH_POINTS {
         let name = leak(format!("crash-{service}-at-{point}"));
         all.push(scenario(name, move |p| Box::pin(crash(p, service, point))));
@@ -70,6 +76,9 @@ pub(crate) fn all(long: bool) -> Vec<Scenario> {
     }
     all.push(scenario("kill-postgres", |p| Box::pin(kill_postgres(p))));
     all.push(scenario("kill-kafka", |p| Box::pin(kill_kafka(p))));
+    all.push(scenario("kafka-fenced-again-and-again", |p| {
+        Box::pin(fence_kafka(p))
+    }));
     all.extend(processor::all());
     all.extend(followers::all());
     all.push(scenario("timer-claimed", |p| Box::pin(timer_claimed(p))));
@@ -188,12 +197,7 @@ async fn kill_postgres(platform: &Platform) -> anyhow::Result<()> {
 }
 
 async fn kill_kafka(platform: &Platform) -> anyhow::Result<()> {
-    let pid = *platform
-        .endpoints()?
-        .pids
-        .kafka
-        .first()
-        .context("no Kafka of our own")?;
+    let pid = kafka(platform)?;
     faults::kill(pid)?;
     platform
         .until("Kafka is back", async || {
@@ -207,6 +211,26 @@ async fn kill_kafka(platform: &Platform) -> anyhow::Result<()> {
                 .is_some_and(|now| *now != pid && *now != 0)
         })
         .await
+}
+
+/// The broker stands still for longer than its session, several times: its controller then finds it gone,
+/// and for a moment no partition has a leader. Clients have been seen to wait for one for ever.
+async fn fence_kafka(platform: &Platform) -> anyhow::Result<()> {
+    let pid = kafka(platform)?;
+    for _ in 0..FENCINGS {
+        faults::freeze(pid)?;
+        // No sign tells that a broker which stands still has been given up: its controller stands still
+        // with it, and looks at its watch on waking.
+        tokio::time::sleep(PAST_ITS_SESSION).await;
+        faults::thaw(pid)?;
+        confirmed_since(platform, SystemClock.now()).await?;
+    }
+    Ok(())
+}
+
+fn kafka(platform: &Platform) -> anyhow::Result<u32> {
+    let pids = platform.endpoints()?.pids.kafka;
+    pids.first().copied().context("no Kafka of our own")
 }
 
 /// A timer is only claimed when a call came back unknown: so the processor is made to hang first.
