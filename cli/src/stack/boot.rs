@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep};
 
 use super::control;
 use super::folder::{Folder, FolderLock};
+use super::observe::PROMETHEUS;
 use super::options::StackOptions;
 use super::prepare::{Prepared, Servers, prepare};
 use super::services::SERVICES;
@@ -154,8 +155,9 @@ impl Start<'_> {
     }
 }
 
+/// Prometheus needs none, but whom it asks does.
 fn needs_servers(name: &str) -> bool {
-    SERVICES.contains(&name) && name != "sandbox"
+    name == PROMETHEUS || (SERVICES.contains(&name) && name != "sandbox")
 }
 
 /// The end of a file, for an error's sake.

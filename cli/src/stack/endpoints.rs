@@ -20,6 +20,9 @@ pub struct Endpoints {
     /// The sandbox's base address.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sandbox: Option<String>,
+    /// Prometheus, when it runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prometheus: Option<String>,
     /// Every service by name.
     #[serde(default)]
     pub services: BTreeMap<String, ServiceEndpoints>,

@@ -190,6 +190,12 @@ impl Folder {
         self.root.join("kafka")
     }
 
+    /// Prometheus' configuration and samples.
+    #[must_use]
+    pub fn prometheus(&self) -> PathBuf {
+        self.root.join("prometheus")
+    }
+
     /// The sandbox's ledgers.
     #[must_use]
     pub fn sandbox(&self) -> PathBuf {

@@ -25,6 +25,7 @@ pub mod kafka_files;
 pub mod launch;
 pub mod leftovers;
 pub mod marks;
+pub mod observe;
 pub mod options;
 pub mod placeholders;
 pub mod plan;

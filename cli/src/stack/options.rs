@@ -31,6 +31,9 @@ pub struct StackOptions {
     /// How it is kept running.
     #[serde(default)]
     pub terms: Terms,
+    /// Prometheus beside it, with windows so many times shorter; none: no Prometheus.
+    #[serde(default)]
+    pub observe: Option<u32>,
 }
 
 /// How patiently a stack is kept running, and for how long.

@@ -107,6 +107,12 @@ impl Ports {
         self.base + 5
     }
 
+    /// Prometheus.
+    #[must_use]
+    pub fn prometheus(&self) -> u16 {
+        self.base + 6
+    }
+
     /// The main port (gRPC; HTTP for further gateways) of an instance, counted from 1.
     ///
     /// # Errors

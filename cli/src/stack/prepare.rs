@@ -13,6 +13,7 @@ use super::endpoints::{Endpoints, EvidenceEndpoints, KafkaEndpoint, KafkaLogin};
 use super::folder::Folder;
 use super::kafka::{Broker, Compiler, TopicShape, make_topics};
 use super::launch::Launch;
+use super::observe;
 use super::options::{Extent, StackOptions};
 use super::plan::{Addresses, Blueprint, Plan, Probe, Unit};
 use super::ports::Ports;
@@ -104,6 +105,9 @@ pub async fn prepare(folder: &Folder, options: &StackOptions) -> anyhow::Result<
     if options.extent == Extent::Whole {
         check_binaries(&options.bin_dir)?;
         units.extend(SERVICES.map(|name| surroundings.unit(name)));
+        if let Some(time_scale) = options.observe {
+            units.push(observe::unit(folder, ports, time_scale)?);
+        }
     }
     let endpoints = fixed_endpoints(&surroundings, &server, &secrets);
     let servers = Servers {
@@ -150,6 +154,9 @@ fn check(options: &StackOptions) -> anyhow::Result<()> {
     if options.extent == Extent::Whole {
         check_binaries(&options.bin_dir)?;
     }
+    if options.observe.is_some() {
+        observe::program()?;
+    }
     Ok(())
 }
 
@@ -170,6 +177,9 @@ fn check_ports(options: &StackOptions, ports: Ports) -> anyhow::Result<()> {
             wanted.push((name, ports.main(name, 1)?));
             wanted.push((name, ports.admin(name, 1)?));
         }
+    }
+    if options.observe.is_some() {
+        wanted.push(("Prometheus", ports.prometheus()));
     }
     Ports::check_free(&wanted)
 }

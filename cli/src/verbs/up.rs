@@ -51,6 +51,18 @@ pub struct Arguments {
     /// Stop everything when this process has ended, however it ended
     #[arg(long, value_name = "PID")]
     companion: Option<u32>,
+    /// Run Prometheus beside it (the system's package), with all rules and every process as a target
+    #[arg(long)]
+    observe: bool,
+    /// With --observe: windows and waiting times of the rules are so many times shorter
+    #[arg(
+        long,
+        value_name = "N",
+        requires = "observe",
+        default_value_t = 1,
+        value_parser = clap::value_parser!(u32).range(1..=900)
+    )]
+    time_scale: u32,
     #[command(flatten)]
     servers: ExistingServers,
 }
@@ -112,6 +124,7 @@ impl Arguments {
                 restart_pause_ms_max: self.restart_pause_ms_max,
                 companion: self.companion,
             },
+            observe: self.observe.then_some(self.time_scale),
         })
     }
 }
@@ -206,6 +219,11 @@ async fn welcome(stack: &Stack, with_demo: bool, began: Instant) -> anyhow::Resu
     terminal::say(format!(
         "  sandbox  {sandbox}    (the card processor; its ledger: {sandbox}/ledger)"
     ));
+    if let Some(prometheus) = endpoints.prometheus {
+        terminal::say(format!(
+            "  rules    {prometheus}/alerts    (Prometheus, with every alert)"
+        ));
+    }
     terminal::say(format!(
         "  data     {shown}    (addresses and passwords: endpoints.json)"
     ));

@@ -147,6 +147,14 @@ static OUTAGES: LazyLock<ConsumerCounter> = LazyLock::new(|| {
     )
 });
 
+static REACHABLE: LazyLock<Family<Labels<1>, Gauge>> = LazyLock::new(|| {
+    register(
+        "brewline_consumer_broker_reachable",
+        "1 while a consumer reaches Kafka, 0 while it does not.",
+        Family::default(),
+    )
+});
+
 static BEHIND: LazyLock<Family<Labels<3>, FloatGauge>> = LazyLock::new(|| {
     register(
         "brewline_consumer_behind_seconds",
@@ -223,6 +231,12 @@ impl ConsumerSignals {
 
     pub(crate) fn outage(self) {
         self.add(&OUTAGES, 1);
+    }
+
+    /// How it stands with the broker. A lag alone does not tell: without a broker nobody knows of more.
+    pub(crate) fn reaches_broker(self, reaches: bool) {
+        let gauge = REACHABLE.get_or_create(&self.labels());
+        gauge.set(i64::from(reaches));
     }
 
     pub(crate) fn lag(self, place: &TopicPartition, records: i64, behind: Duration) {

@@ -5,7 +5,7 @@ pub(super) fn dashboard() -> Dashboard {
     Dashboard {
         uid: "brewline-platform".to_owned(),
         title: "brewline: platform".to_owned(),
-        rows: vec![now(), edge(), processes()],
+        rows: vec![now(), edge(), processes(), servers()],
     }
 }
 
@@ -155,6 +155,30 @@ fn processes() -> Row {
                 ],
             )
             .rare(),
+        ],
+    )
+}
+
+fn servers() -> Row {
+    Row::new(
+        "Servers, as services see them",
+        vec![
+            Panel::graph(
+                "databases that take writes",
+                Unit::Count,
+                &[(
+                    "{{service}}",
+                    "max by (service) (brewline_database_writable)",
+                )],
+            ),
+            Panel::graph(
+                "consumers that reach Kafka",
+                Unit::Count,
+                &[(
+                    "{{service}}",
+                    "sum by (service) (brewline_consumer_broker_reachable)",
+                )],
+            ),
         ],
     )
 }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::endpoints::{InstanceEndpoints, ServiceEndpoints};
 use super::super::folder::write_atomically;
+use super::super::observe;
 use super::super::process::{ProcessIdentity, memory_mib};
 use super::Supervisor;
 
@@ -119,7 +120,9 @@ impl Supervisor {
             .collect();
         let text = serde_json::to_vec(&identities).context("write processes as JSON")?;
         write_atomically(&self.folder.processes(), &text, 0o644)?;
-        self.endpoints().write(&self.folder)
+        let endpoints = self.endpoints();
+        observe::tell_targets(&self.folder, &endpoints)?;
+        endpoints.write(&self.folder)
     }
 
     /// Removes what says that something runs.
@@ -144,6 +147,9 @@ impl Supervisor {
             match unit.name.as_str() {
                 "postgres" => endpoints.pids.postgres = pids.clone().next(),
                 "kafka" => endpoints.pids.kafka = pids.collect(),
+                observe::PROMETHEUS => {
+                    endpoints.prometheus = instances.first().and_then(|one| one.http.clone());
+                }
                 name => {
                     let service = ServiceEndpoints::of(instances);
                     if name == "gateway" {

@@ -73,6 +73,8 @@ impl<H: Handler> Worker<H> {
             offsets.push((place.clone(), next_offset));
         }
         self.subscription.commit(&offsets);
+        let connection = self.subscription.connection();
+        self.signals().reaches_broker(connection.is_sound());
     }
 
     async fn stop_waiting(&mut self) -> Result<(), brewline_postgres::Error> {
