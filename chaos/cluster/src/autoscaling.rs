@@ -8,8 +8,9 @@ use crate::release::Release;
 
 /// Who grows: every order goes through it.
 const WHO: &str = "order";
-/// A share of its request for processor time that any load exceeds and idling does not.
-const CPU_PERCENT: &str = "40";
+/// A share of its request for processor time that the load exceeds, and three idle pods together do not:
+/// what a pod takes for itself stays however many there are, and is counted as load.
+const CPU_PERCENT: &str = "60";
 const GROWN_WITHIN: Duration = Duration::from_secs(120);
 /// The window that the chart gives, and the steps down.
 const SHRUNK_WITHIN: Duration = Duration::from_secs(300);

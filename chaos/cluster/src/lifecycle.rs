@@ -38,7 +38,7 @@ pub(crate) fn install(release: &Release) -> anyhow::Result<String> {
 
 /// The chart's own test.
 pub(crate) fn helm_test(release: &Release) -> anyhow::Result<String> {
-    release.helm(&["test", &release.name, "--timeout", "5m"])?;
+    release.helm(&["test", &release.name, "--logs", "--timeout", "5m"])?;
     Ok("passed".to_owned())
 }
 

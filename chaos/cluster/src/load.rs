@@ -30,6 +30,8 @@ pub(crate) struct Seen {
     outcomes: Vec<(String, f64)>,
     accepted_per_second: f64,
     p99_ms: f64,
+    /// Beside what failed it tells a slow platform from a broken connection.
+    p999_ms: f64,
     /// From the last order until every one of this load was closed.
     closed_after: Option<f64>,
     /// The same, until nobody was behind with anybody's.
@@ -128,6 +130,7 @@ impl Seen {
                 .collect(),
             accepted_per_second: number("/acceptedPerSecond").unwrap_or_default(),
             p99_ms: number("/acceptedLatencyMs/p99").unwrap_or_default(),
+            p999_ms: number("/acceptedLatencyMs/p999").unwrap_or_default(),
             closed_after: number("/lagSecondsAfterBy/orders"),
             caught_up_after: number("/lagSecondsAfter"),
         })
@@ -177,7 +180,13 @@ impl Seen {
             .filter(|(name, _)| bad(name))
             .map(|(name, share)| format!("{name} {:.2} %", percent(*share)))
             .collect();
-        ensure!(found.is_empty(), "outcomes: {}", found.join(", "));
+        ensure!(
+            found.is_empty(),
+            "outcomes: {}; of the accepted p99 {:.0} ms, p99.9 {:.0} ms",
+            found.join(", "),
+            self.p99_ms,
+            self.p999_ms
+        );
         Ok(())
     }
 }
