@@ -35,6 +35,9 @@ const LONGEST_FIRST: [&str; 6] = [
 /// there.
 const ALONE: [&str; 3] = ["traces", "observe", "kill"];
 
+/// These have more to do when all is asked for, and know the word for it.
+const WITH_MORE: [&str; 2] = ["observe", "kill"];
+
 /// A program that tests were built into.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Runner {
@@ -245,7 +248,7 @@ impl Runner {
             .args(["-c", "exec \"$0\" \"$@\" 2>&1"])
             .arg(&self.program);
         command.args(&terms.filter);
-        if terms.is_long && self.is_alone() {
+        if terms.is_long && WITH_MORE.contains(&self.target.as_str()) {
             command.arg("--all");
         }
         let environment = terms.environment.iter();
