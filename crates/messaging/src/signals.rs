@@ -187,6 +187,13 @@ pub(crate) fn outbox(slot: i16, oldest: Duration, unacked_rows: usize) {
     RELAY_UNACKED.get_or_create(&labels).set(unacked_rows);
 }
 
+/// Tells from the start what a relay counts: an alert on an increase never sees a first event that is the
+/// first thing told.
+pub(crate) fn relay_begins() {
+    LazyLock::force(&RELAY_FENCED);
+    LazyLock::force(&RELAY_DELIVERY_FAILED);
+}
+
 /// What a consumer has to tell, each with its name as label.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ConsumerSignals(pub(crate) &'static str);
@@ -194,6 +201,20 @@ pub(crate) struct ConsumerSignals(pub(crate) &'static str);
 // === impl ConsumerSignals ===
 
 impl ConsumerSignals {
+    /// Tells from the start what it counts, for the same reason as a relay.
+    pub(crate) fn begin(self) {
+        for counter in [
+            &DUPLICATES,
+            &DEAD_LETTERS,
+            &PARKED,
+            &PAUSED,
+            &FENCED,
+            &OUTAGES,
+        ] {
+            self.add(counter, 0);
+        }
+    }
+
     pub(crate) fn batch(self, records: usize, took: Duration) {
         let (labels, records) = (self.labels(), u32::try_from(records).unwrap_or(u32::MAX));
         BATCH.get_or_create(&labels).observe(f64::from(records));

@@ -38,6 +38,7 @@ pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
 /// # Errors
 /// Like [`run`].
 pub async fn start(config: Config, context: Context) -> anyhow::Result<std::net::SocketAddr> {
+    signals::begin();
     let gate = context.health().gate("http");
     let upstreams = outbound::Upstreams::new(&config, &context)?;
     let limits = http::Limits {

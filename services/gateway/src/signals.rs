@@ -93,6 +93,12 @@ impl Drop for OpenStream {
     }
 }
 
+/// Tells both from the start: an alert on an increase never sees a first event that is the first thing told.
+pub(crate) fn begin() {
+    LazyLock::force(&SHED);
+    LazyLock::force(&OPEN_STREAMS);
+}
+
 /// A request was refused at once.
 pub(crate) fn shed() {
     SHED.inc();

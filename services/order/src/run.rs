@@ -1,5 +1,3 @@
-use std::time::Duration;
-
 use anyhow::Context as _;
 use brewline_messaging::{Monitor, Outbox, operator, views};
 use brewline_proto::customer::v1::customer_service_server::CustomerServiceServer;
@@ -9,7 +7,7 @@ use brewline_server::events::{self, Consumers};
 use brewline_server::{Context, client, database, grpc};
 use tonic::service::Routes;
 
-use crate::app::checkout::{CallSender, DueSagas};
+use crate::app::checkout;
 use crate::app::hear_barista::HearBarista;
 use crate::app::place_order::PlaceOrders;
 use crate::app::watch_order::Watchers;
@@ -25,9 +23,6 @@ use crate::inbound::{
 };
 use crate::outbound::payments_client::PaymentsClient;
 use crate::{MIGRATIONS, Parts, app};
-
-/// A loop that has not moved for so long is stuck: the process is better started anew.
-const STALL: Duration = Duration::from_secs(60);
 
 /// Starts the service: schema, relay, consumers, checkouts, gRPC.
 ///
@@ -104,19 +99,7 @@ fn routes(parts: &Parts, place: PlaceOrders, monitor: Monitor, watchers: Watcher
 fn start_checkouts(context: &Context, config: &Config, parts: &Parts) -> anyhow::Result<()> {
     let channel = client::channel(&config.payment_url, context).context("address of payment")?;
     let payments = PaymentsClient::new(channel, config.checkout.call_timeout);
-    let (pool, checkouts) = (parts.pool.clone(), parts.checkouts.clone());
-    let calls = CallSender::new(pool.clone(), checkouts.clone(), payments);
-    let calls = calls.run(context.shutdown());
-    context.spawn("checkout-calls", async {
-        calls.await.context("call payment")
-    });
-    let heartbeat = context.health().watch("checkout-timers", STALL);
-    let beat = move || heartbeat.beat();
-    let timers = DueSagas::new(pool, checkouts);
-    let timers = timers.run(config.checkout.timers, beat, context.shutdown());
-    context.spawn("checkout-timers", async {
-        timers.await;
-        Ok(())
-    });
+    let (pool, checkouts) = (&parts.pool, &parts.checkouts);
+    checkout::start(context, &config.checkout, pool, checkouts, payments);
     Ok(())
 }

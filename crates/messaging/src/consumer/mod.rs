@@ -29,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::core::{Core, Limits};
 use crate::cloud_events::{self, Malformed};
+use crate::signals::ConsumerSignals;
 use crate::{
     ConsumerSettings, ConsumerSpec, Delivery, Error, Handler, Monitor, OUTAGE_BACKOFF, Outbox,
     Progress, maintenance,
@@ -74,6 +75,7 @@ pub async fn consume<H: Handler>(
     let memory = settings.inbox_memory;
     let monitor = connections.monitor.clone();
     let worker = worker(connections, spec, settings, handler, shutdown)?;
+    ConsumerSignals(spec.name).begin();
     let _open = desk::open(&monitor, spec.name, &worker.applier);
     tokio::select! {
         done = worker.run() => done,

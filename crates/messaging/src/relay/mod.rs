@@ -20,7 +20,7 @@ use futures_util::future::try_join_all;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Error, RelaySettings, maintenance};
+use crate::{Error, RelaySettings, maintenance, signals};
 use slot::Slot;
 use store::Store;
 
@@ -40,6 +40,7 @@ pub async fn relay(
     instance: String,
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
+    signals::relay_begins();
     let mut wakes = BTreeMap::new();
     let mut slots = Vec::new();
     for slot in 0..i16::try_from(settings.slots).unwrap_or(i16::MAX) {

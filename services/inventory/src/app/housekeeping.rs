@@ -1,6 +1,7 @@
 //! What is done now and then beside the work: reservations that last too long are told, answers that
 //! nobody can still ask for are forgotten.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use brewline_kernel::{Clock, OrderId, Timestamp};
@@ -21,6 +22,8 @@ pub const ANSWERS_KEPT: Duration = Duration::from_secs(7 * 24 * 3_600);
 
 /// Looks after the tables until it is dropped. A failure is told and tried again the next time.
 pub async fn run(pool: Pool, clock: impl Clock) {
+    // Told from the start: an alert on an increase never sees a first event that is the first thing told.
+    LazyLock::force(&signals::RESERVATIONS_OVERDUE);
     let mut looked_until = clock.now().minus(FIRST_LOOK_BACK);
     loop {
         let until = clock.now().minus(OVERDUE_AFTER);
