@@ -10,8 +10,10 @@
 {{- include "brewline.traceEnv" .root }}
 {{- if $service.http }}
 - {name: BREWLINE_HTTP_LISTEN, value: "0.0.0.0:{{ $service.http }}"}
-# After its sleep (`preStop`): so long each answer asks its caller to come back on another connection.
-- {name: BREWLINE_DRAIN_DELAY_MS, value: "3000"}
+# After its short sleep (`preStop`): so long each answer asks its caller to come back on another connection. It
+# is long, because a connection that nobody has used meanwhile is closed at its end, and a request that is on
+# its way just then gets no answer.
+- {name: BREWLINE_DRAIN_DELAY_MS, value: {{ mul 1000 (add .root.Values.drain.delaySeconds 1) | quote }}}
 # There is no identity yet; the network policy says who reaches it.
 - {name: BREWLINE_ALLOW_ANONYMOUS_NETWORK, value: "true"}
 {{- else }}

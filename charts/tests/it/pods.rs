@@ -101,10 +101,15 @@ fn a_service_says_when_it_lives_and_when_it_is_ready_and_goes_in_good_order() {
         assert_eq!(own.text("/readinessProbe/httpGet/path"), "/readyz");
         assert_eq!(own.text("/livenessProbe/httpGet/path"), "/livez");
         assert_eq!(own.text("/startupProbe/httpGet/path"), "/livez");
-        assert_eq!(own.value["lifecycle"]["preStop"]["sleep"]["seconds"], 7);
+        // The gateway's callers are told while it serves on; the others' find out by DNS.
+        let sleep = &own.value["lifecycle"]["preStop"]["sleep"]["seconds"];
+        let told = own.env("BREWLINE_DRAIN_DELAY_MS").unwrap_or("0");
+        let serves_on = sleep.as_u64().unwrap() + told.parse::<u64>().unwrap() / 1000;
+        assert!(serves_on >= 7, "{name} serves on for {serves_on} s");
+        assert_eq!(told != "0", name == "gateway");
         assert_eq!(own.env("BREWLINE_SHUTDOWN_GRACE_MS"), Some("9000"));
         let spec = deployment.pod_spec().unwrap();
-        assert!(spec["terminationGracePeriodSeconds"].as_u64().unwrap() > 7 + 9);
+        assert!(spec["terminationGracePeriodSeconds"].as_u64().unwrap() > serves_on + 9);
         let update = &deployment.value["spec"]["strategy"]["rollingUpdate"];
         assert_eq!(update, &json!({"maxSurge": 1, "maxUnavailable": 0}));
         assert_eq!(
