@@ -28,6 +28,17 @@ pub struct Score {
     pub reached: Timestamp,
 }
 
+/// Where a product stands that was sold lately.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SoldLately {
+    /// Five minutes, counted since 1970.
+    pub bucket: i64,
+    /// The store; empty: the whole chain.
+    pub store: String,
+    /// The product.
+    pub product: String,
+}
+
 /// All boards, as far as the log was read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Boards {
@@ -37,6 +48,8 @@ pub struct Boards {
     pub scores: BTreeMap<BoardKey, BTreeMap<String, Score>>,
     /// Revenue in minor units, by store and currency.
     pub revenue: BTreeMap<(String, String), i64>,
+    /// What `trending` is weighed from.
+    pub lately: BTreeMap<SoldLately, Score>,
 }
 
 /// How long the service may take to tell all of it.
@@ -86,21 +99,33 @@ impl Boards {
             let key = (revenue.store_id, revenue.currency);
             self.revenue.insert(key, revenue.amount_minor);
         }
+        for count in part.trending {
+            let key = SoldLately {
+                bucket: count.bucket,
+                store: count.store_id,
+                product: count.product_id,
+            };
+            let score = score(count.units, count.reached_at.as_ref());
+            self.lately.insert(key, score);
+        }
         for row in part.rows {
             let window = named(row.window());
-            let reached = row.reached_at.as_ref().map(super::facts::instant);
             let key = BoardKey {
                 board: row.board,
                 store: row.store_id,
                 window: window.to_owned(),
                 starts: row.starts,
             };
-            let score = Score {
-                units: row.score,
-                reached: reached.unwrap_or(Timestamp::EPOCH),
-            };
+            let score = score(row.score, row.reached_at.as_ref());
             self.scores.entry(key).or_default().insert(row.id, score);
         }
+    }
+}
+
+fn score(units: i64, reached: Option<&prost_types::Timestamp>) -> Score {
+    Score {
+        units,
+        reached: reached.map_or(Timestamp::EPOCH, super::facts::instant),
     }
 }
 

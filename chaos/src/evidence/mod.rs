@@ -28,7 +28,7 @@ use uuid::Uuid;
 use crate::history::History;
 
 pub use barista::{Ticket, Tickets};
-pub use boards::{BoardKey, Boards, Score};
+pub use boards::{BoardKey, Boards, Score, SoldLately};
 pub use erasure::{Blanked, Erasure, Erasures};
 pub use facts::{Fact, Opened, Person, Sale, Sold};
 pub use load::{EvidenceReader, MARGIN, Sources, collect};

@@ -1,7 +1,7 @@
 //! The boards, folded from the log once more: from the rules alone, by code that shares nothing with
 //! the service that keeps them.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use brewline_kernel::Timestamp;
 use jiff::ToSpan as _;
@@ -10,13 +10,20 @@ use jiff::tz::TimeZone;
 
 use super::{evidence, offered};
 use crate::STUCK_AFTER;
-use crate::evidence::{BoardKey, Boards, Evidence, Fact, LogRecord, Sale, Score, Sold};
+use crate::evidence::{
+    BoardKey, Boards, Evidence, Fact, LogRecord, Sale, Score, Sold, SoldLately,
+};
 use crate::verdict::{Finding, Judge};
 
 const ORDERS: &str = "brewline.order.events.v1";
 
-/// I13: every board and the revenue are what the log says, as far as the boards have read it: compared
-/// key by key, then row by row.
+/// What trends is counted in stretches of five minutes, and forgotten ten half-lives of two hours before
+/// the newest.
+const BUCKET_MICROS: i64 = 5 * 60 * 1_000_000;
+const BUCKETS_KEPT: i64 = 10 * 24;
+
+/// I13: every board, what trends and the revenue are what the log says, as far as the boards have read
+/// it: compared key by key, then row by row.
 pub(super) fn boards_are_the_log(all: &Evidence, mut judge: Judge) -> Finding {
     let kept = offered!(judge, all.boards, "boards");
     let log = evidence!(judge, all.log);
@@ -39,6 +46,7 @@ pub(super) fn boards_are_the_log(all: &Evidence, mut judge: Judge) -> Finding {
             &mut judge,
         );
     }
+    lately(kept, &folded, &mut judge);
     revenue(kept, &folded, &mut judge);
     judge.finish()
 }
@@ -118,9 +126,28 @@ fn members(
     }
 }
 
+/// What trends is a question of the time it is asked at; what it is weighed from is not.
+fn lately(kept: &Boards, folded: &Boards, judge: &mut Judge) {
+    let both: BTreeSet<_> = kept.lately.keys().chain(folded.lately.keys()).collect();
+    for key in both {
+        judge.subject();
+        let said = |boards: &Boards| boards.lately.get(key).map_or("is missing".to_owned(), told);
+        let (has, wanted) = (said(kept), said(folded));
+        if has != wanted {
+            let (product, bucket) = (&key.product, key.bucket);
+            let store = placed(&key.store);
+            judge.violation(
+                None,
+                format!(
+                    "what trends: {product} at {store} in bucket {bucket} {has}; in the log it {wanted}"
+                ),
+            );
+        }
+    }
+}
+
 fn revenue(kept: &Boards, folded: &Boards, judge: &mut Judge) {
-    let both: std::collections::BTreeSet<_> =
-        kept.revenue.keys().chain(folded.revenue.keys()).collect();
+    let both: BTreeSet<_> = kept.revenue.keys().chain(folded.revenue.keys()).collect();
     for key in both {
         judge.subject();
         let sum = |boards: &Boards| boards.revenue.get(key).copied().unwrap_or(0);
@@ -138,12 +165,12 @@ fn revenue(kept: &Boards, folded: &Boards, judge: &mut Judge) {
 }
 
 fn named(key: &BoardKey) -> String {
-    let store = if key.store.is_empty() {
-        "all stores"
-    } else {
-        &key.store
-    };
+    let store = placed(&key.store);
     format!("{} of {store}, {} {}", key.board, key.window, key.starts)
+}
+
+const fn placed(store: &str) -> &str {
+    if store.is_empty() { "all stores" } else { store }
 }
 
 fn told(score: &Score) -> String {
@@ -187,6 +214,8 @@ type Key<'a> = (&'static str, &'a str, &'static str, Option<Date>);
 #[derive(Debug, Default)]
 struct Counted<'a> {
     scores: HashMap<Key<'a>, HashMap<&'a str, Score>>,
+    /// By bucket, store and product.
+    lately: BTreeMap<(i64, &'a str, &'a str), Score>,
     revenue: BTreeMap<(&'a str, &'a str), i64>,
 }
 
@@ -211,7 +240,14 @@ impl<'a> Counted<'a> {
             .revenue
             .entry((&sale.store, &sale.currency))
             .or_default() += sign * sale.total_minor;
+        let bucket = confirmed_at.as_micros().div_euclid(BUCKET_MICROS);
         for line in &sale.lines {
+            for store in ["", sale.store.as_str()] {
+                let place = (bucket, store, line.product.as_str());
+                let score = self.lately.entry(place).or_default();
+                score.units += sign * line.quantity;
+                score.reached = score.reached.max(happened);
+            }
             for (board, member) in memberships(sale, line) {
                 for (window, starts) in windows {
                     for store in ["", sale.store.as_str()] {
@@ -229,9 +265,29 @@ impl<'a> Counted<'a> {
         Ok(())
     }
 
+    /// The newest buckets with units sold.
+    fn sold_lately(&self) -> BTreeMap<SoldLately, Score> {
+        let newest = self.lately.keys().map(|(bucket, ..)| *bucket).max();
+        let from = newest.map_or(0, |newest| newest - BUCKETS_KEPT + 1);
+        let kept = self.lately.range((from, "", "")..);
+        let sold = kept.filter(|(_, score)| score.units != 0);
+        sold.map(|((bucket, store, product), score)| {
+            let key = SoldLately {
+                bucket: *bucket,
+                store: (*store).to_owned(),
+                product: (*product).to_owned(),
+            };
+            (key, *score)
+        })
+        .collect()
+    }
+
     /// A board on which nobody has a score is no board.
     fn boards(self) -> Boards {
-        let mut boards = Boards::default();
+        let mut boards = Boards {
+            lately: self.sold_lately(),
+            ..Boards::default()
+        };
         for ((board, store, window, starts), rows) in self.scores {
             let rows = rows.into_iter().filter(|(_, score)| score.units != 0);
             let rows: BTreeMap<String, Score> = rows
@@ -442,6 +498,46 @@ mod tests {
                 .scores
                 .insert(key("foods", "oslo", "all", ""), rows);
         });
+    }
+
+    #[test]
+    fn what_trends_is_counted_by_the_sales_five_minutes_and_judged() {
+        let mut all = evidence();
+        let lately = &mut boards(&mut all).lately;
+        let sold: Vec<_> = lately
+            .iter()
+            .map(|(key, score)| (key.store.as_str(), key.product.as_str(), score.units))
+            .collect();
+        let both = [("", "cake", 1), ("", "filter", 2)];
+        assert_eq!(sold[..2], both);
+        assert_eq!(sold.len(), 4);
+        damaged("in the log it has 1", |all| {
+            boards(all).lately.values_mut().next().unwrap().units = 3;
+        });
+        damaged("is missing; in the log", |all| {
+            boards(all).lately.pop_first();
+        });
+        damaged("in the log it is missing", |all| {
+            let (mut key, score) = boards(all).lately.pop_last().unwrap();
+            key.bucket += 1;
+            boards(all).lately.insert(key, score);
+        });
+    }
+
+    #[test]
+    fn what_sold_twenty_hours_before_the_newest_is_forgotten() {
+        let mut all = sample::evidence();
+        let mut late = sale();
+        late.confirmed_at = Some(Timestamp::from_micros(
+            SOLD_AT.as_micros() + 240 * BUCKET_MICROS,
+        ));
+        let mut sold = record(ORDERS, 2, Fact::Confirmed(late));
+        sold.subject = "another".to_owned();
+        append(&mut all, sold);
+        let positions = BTreeMap::from([((ORDERS.to_owned(), 0), 100)]);
+        let folded = fold(all.log.as_ref().unwrap(), &positions).unwrap();
+        let buckets: BTreeSet<_> = folded.lately.keys().map(|key| key.bucket).collect();
+        assert_eq!(buckets.len(), 1, "only the newest");
     }
 
     #[test]

@@ -178,6 +178,15 @@ impl Fold {
         trends.map(|trend| (trend.product, trend.score)).collect()
     }
 
+    /// What was sold lately, from which it follows what trends: bucket, store ("" is the chain), product,
+    /// units, and when they were reached. None are 0.
+    pub fn sold_lately(
+        &self,
+    ) -> impl Iterator<Item = (Bucket, &Arc<str>, &Arc<str>, i64, Timestamp)> {
+        let counts = self.trending.counts();
+        counts.filter(|(_, _, _, units, _)| *units != 0)
+    }
+
     /// The name a member of a board shows under.
     #[must_use]
     pub fn name(&self, board: Board, member: &str) -> String {

@@ -265,6 +265,7 @@ fn dump(live: &Live, wanted: &[wire::Window]) -> (wire::DumpBoardsResponse, Vec<
         positions: positions(&state.offsets),
         revenue: revenue(&state.fold),
         rows: Vec::new(),
+        trending: sold_lately(&state.fold),
     };
     (first, state.fold.rows(is_wanted).collect())
 }
@@ -292,6 +293,20 @@ fn revenue(fold: &Fold) -> Vec<wire::Revenue> {
         orders,
     };
     fold.revenue().map(row).collect()
+}
+
+fn sold_lately(fold: &Fold) -> Vec<wire::TrendingCount> {
+    fold.sold_lately()
+        .map(
+            |(bucket, store, product, units, reached)| wire::TrendingCount {
+                bucket: bucket.0,
+                store_id: store.to_string(),
+                product_id: product.to_string(),
+                units,
+                reached_at: Some(instant(reached)),
+            },
+        )
+        .collect()
 }
 
 fn positions(offsets: &Offsets) -> Vec<wire::BoardsPosition> {
