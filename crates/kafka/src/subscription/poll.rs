@@ -1,5 +1,6 @@
 //! The polling thread.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread;
@@ -38,6 +39,8 @@ pub(super) struct Poller {
     member: Arc<Membership>,
     limits: Limits,
     standstill: Standstill,
+    /// The ends of silent partitions, as they were answered: later than what their last fetch said.
+    asked_ends: BTreeMap<TopicPartition, i64>,
     full_since: Option<Instant>,
     paused_full: bool,
     retry: bool,
@@ -53,6 +56,7 @@ impl Poller {
             client,
             limits,
             standstill: Standstill::new(limits.patience),
+            asked_ends: BTreeMap::new(),
             full_since: None,
             paused_full: false,
             retry: false,
@@ -313,25 +317,22 @@ impl Poller {
             self.member.connection.works();
         }
         self.look_for_standstill();
-        let state = self.member.state();
-        let ends: Vec<_> = state
-            .partitions
-            .keys()
-            .filter_map(|own| {
-                let end =
-                    native::cached_end(self.client.consumer().client(), &own.topic, own.partition)?;
-                Some((own.clone(), end))
-            })
-            .collect();
-        drop(state);
-        self.member
-            .shared
-            .note(|wishes| wishes.ends = ends.into_iter().collect());
+        self.note_ends();
     }
-    /// Asks where a partition ends that has been silent, which also keeps [`Shared`]'s ends true, and
-    /// replaces a client that has lost one.
-    ///
-    /// [`Shared`]: super::shared::Shared
+
+    fn note_ends(&self) {
+        let partitions: Vec<_> = self.member.state().partitions.keys().cloned().collect();
+        let client = self.client.consumer().client();
+        let ends = partitions.into_iter().filter_map(|own| {
+            let fetched = native::cached_end(client, &own.topic, own.partition);
+            let end = fetched.max(self.asked_ends.get(&own).copied())?;
+            Some((own, end))
+        });
+        let ends = ends.collect();
+        self.member.shared.note(|wishes| wishes.ends = ends);
+    }
+
+    /// Asks where a partition ends that has been silent, and replaces a client that has lost one.
     fn look_for_standstill(&mut self) {
         let reading = self.member.state().reading();
         let Some(partition) = self.standstill.question(&reading, Instant::now()) else {
@@ -346,6 +347,7 @@ impl Poller {
         let Ok((_, end)) = asked else {
             return;
         };
+        self.asked_ends.insert(partition.clone(), end);
         if self.standstill.answered(&partition, end, Instant::now()) {
             let next = reading.get(&partition);
             tracing::warn!(%partition, next, end, "the Kafka client lost a partition; it is replaced");
