@@ -14,6 +14,27 @@
 {{- if eq .Values.postgres.mode "external" -}}{{ .Values.postgres.external.port }}{{- else -}}5432{{- end -}}
 {{- end -}}
 
+{{/* How connections to PostgreSQL are protected, as the end of its URLs. */}}
+{{- define "brewline.postgresParameters" -}}
+{{- if and (eq .Values.postgres.mode "external") (eq .Values.postgres.external.sslMode "require") -}}
+?sslmode=require{{ if include "brewline.postgresRoots" . }}&sslrootcert=/etc/brewline-postgres/ca.crt{{ end }}
+{{- end -}}
+{{- end -}}
+
+{{/* The Secret with the certificate that verifies PostgreSQL, if it is not one of the system's. */}}
+{{- define "brewline.postgresRoots" -}}
+{{- if eq .Values.postgres.mode "external" -}}{{ .Values.postgres.external.rootsSecret }}{{- end -}}
+{{- end -}}
+
+{{- define "brewline.postgresRootsMount" -}}
+- {name: postgres-roots, mountPath: /etc/brewline-postgres, readOnly: true}
+{{- end -}}
+
+{{- define "brewline.postgresRootsVolume" -}}
+- name: postgres-roots
+  secret: {secretName: {{ include "brewline.postgresRoots" . }}, items: [{key: ca.crt, path: ca.crt}]}
+{{- end -}}
+
 {{- define "brewline.brokers" -}}
 {{- if eq .Values.kafka.mode "bundled" -}}
 {{- $name := printf "%s-kafka" (include "brewline.fullname" .) -}}
@@ -50,7 +71,7 @@
 - name: BREWLINE_POSTGRES_PASSWORD
   valueFrom: {secretKeyRef: {name: {{ include "brewline.serviceSecret" . }}, key: postgres-password}}
 - name: BREWLINE_POSTGRES_URL
-  value: postgres://brewline_{{ .name }}:$(BREWLINE_POSTGRES_PASSWORD)@{{ include "brewline.postgresHost" .root }}:{{ include "brewline.postgresPort" .root }}/brewline_{{ .name }}
+  value: postgres://brewline_{{ .name }}:$(BREWLINE_POSTGRES_PASSWORD)@{{ include "brewline.postgresHost" .root }}:{{ include "brewline.postgresPort" .root }}/brewline_{{ .name }}{{ include "brewline.postgresParameters" .root }}
 - name: BREWLINE_KAFKA_BROKERS
   value: {{ include "brewline.brokers" .root | quote }}
 {{- if include "brewline.kafkaLogin" .root }}
@@ -87,6 +108,9 @@
   args: [provisioned, {{ .name }}]
   env: {{- include "brewline.connectionEnv" . | nindent 4 }}
   securityContext: {{- include "brewline.containerSecurity" . | nindent 4 }}
+  {{- if include "brewline.postgresRoots" .root }}
+  volumeMounts: {{- include "brewline.postgresRootsMount" . | nindent 4 }}
+  {{- end }}
   resources:
     requests: {cpu: 10m, memory: 16Mi}
     limits: {memory: 128Mi}

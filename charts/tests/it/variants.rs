@@ -110,3 +110,29 @@ fn somebody_elses_servers_are_provisioned_only_with_an_admins_secret() {
         .collect();
     assert_eq!(names, ["postgres", "topics"]);
 }
+
+#[test]
+fn whoever_has_a_database_reaches_it_over_tls_and_can_verify_it() {
+    let roots = "sslmode=require&sslrootcert=/etc/brewline-postgres/ca.crt";
+    let mut urls = 0;
+    for manifest in crate::variant("external") {
+        let volumes = manifest.pod_spec().map(|spec| spec["volumes"].to_string());
+        for container in manifest.containers() {
+            let Some(url) = container.env("BREWLINE_POSTGRES_URL") else {
+                continue;
+            };
+            urls += 1;
+            let (id, mounts) = (manifest.id(), container.value["volumeMounts"].to_string());
+            assert!(url.ends_with(roots), "{id}: {url}");
+            assert!(mounts.contains("/etc/brewline-postgres"), "{id}: {mounts}");
+            let volumes = volumes.clone().unwrap_or_default();
+            assert!(volumes.contains("postgres-roots"), "{id}: {volumes}");
+        }
+    }
+    // Six services, each with the container that waits for its database, and the provision job.
+    assert_eq!(urls, 13);
+    let all = crate::variant("external");
+    let endpoints = crate::find(&all, "ConfigMap", "brewline-endpoints");
+    let written = endpoints.value["data"]["endpoints.json"].to_string();
+    assert_eq!(written.matches("sslrootcert").count(), 12);
+}

@@ -91,6 +91,8 @@ pub struct Server {
     pub address: String,
     /// A URL as super user.
     pub super_url: String,
+    /// The end of every URL, from its `?` on.
+    parameters: String,
 }
 
 // === impl Durability ===
@@ -273,6 +275,7 @@ impl Server {
         Self {
             super_url: format!("postgres://{SUPER_USER}:{password}@{address}/postgres"),
             address,
+            parameters: String::new(),
         }
     }
 
@@ -289,8 +292,11 @@ impl Server {
             .ok_or_else(|| {
                 anyhow!("BREWLINE_POSTGRES_URL must be postgres://user:password@host:port/database")
             })?;
+        let parameters = super_url.split_once('?');
         Ok(Self {
             address: address.to_owned(),
+            // Such as `sslmode`: everybody gets in by the same door.
+            parameters: parameters.map_or_else(String::new, |(_, given)| format!("?{given}")),
             super_url: super_url.to_owned(),
         })
     }
@@ -300,9 +306,10 @@ impl Server {
     pub fn url(&self, service: &str, role: &str, secrets: &Secrets) -> String {
         let password = secrets.postgres(role);
         format!(
-            "postgres://{role}:{password}@{}/{}",
+            "postgres://{role}:{password}@{}/{}{}",
             self.address,
-            database(service)
+            database(service),
+            self.parameters
         )
     }
 }

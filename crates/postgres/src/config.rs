@@ -4,12 +4,15 @@ use brewline_config::{Environment, Variable};
 use tokio_postgres::config::TargetSessionAttrs;
 
 use crate::Error;
+use crate::tls::Tls;
 
 /// Where the database is.
 const URL: Variable = Variable {
     name: "BREWLINE_POSTGRES_URL",
     default: None,
-    help: "The service's own database: postgres://user:password@host:port/database.",
+    help: "The service's own database: postgres://user:password@host:port/database. Over TLS with \
+           ?sslmode=require, and &sslrootcert=FILE for roots other than the system's; the server's \
+           certificate and name are then verified.",
 };
 
 /// How many connections the pool may hold.
@@ -61,6 +64,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(35);
 #[derive(Debug, Clone)]
 pub struct Config {
     pub(crate) session: tokio_postgres::Config,
+    pub(crate) tls: Tls,
     pub(crate) pool_size: usize,
     pub(crate) acquire_timeout: Duration,
     pub(crate) answer_timeout: Duration,
@@ -92,11 +96,12 @@ impl Config {
         }
     }
 
-    /// From a URL (or a `key=value` line), for tests and tools.
+    /// From a URL, for tests and tools.
     ///
     /// # Errors
-    /// When the text is no such URL.
+    /// When the text is no such URL, or the roots it names cannot be read.
     pub fn from_url(url: &str, pool_size: usize) -> Result<Self, Error> {
+        let (url, tls) = Tls::of_url(url)?;
         let mut session: tokio_postgres::Config = url.parse().map_err(Error::Url)?;
         let given = session.get_options().unwrap_or_default().to_owned();
         // What the URL says comes last and wins.
@@ -118,6 +123,7 @@ impl Config {
             .target_session_attrs(TargetSessionAttrs::ReadWrite);
         Ok(Self {
             session,
+            tls,
             pool_size: pool_size.max(1),
             acquire_timeout: ACQUIRE_TIMEOUT,
             answer_timeout: ANSWER_TIMEOUT,

@@ -8,6 +8,14 @@ pub enum Error {
     /// The URL is malformed.
     #[error("the database's URL is malformed: {0}")]
     Url(#[source] tokio_postgres::Error),
+    /// The certificates to verify the server by cannot be read.
+    #[error("read the root certificates ({file}): {source}")]
+    Roots {
+        /// Where they are.
+        file: String,
+        /// Why not.
+        source: openssl::error::ErrorStack,
+    },
     /// No connection could be opened.
     #[error("connect to the database: {}", described(.0))]
     Connect(#[source] tokio_postgres::Error),
@@ -75,7 +83,10 @@ impl Error {
                 Some(state) => is_outage(state.code()),
                 None => error.is_closed() || is_io(error),
             },
-            Self::Url(_) | Self::MigrationChanged { .. } | Self::MigrationSkipped { .. } => false,
+            Self::Url(_)
+            | Self::Roots { .. }
+            | Self::MigrationChanged { .. }
+            | Self::MigrationSkipped { .. } => false,
         }
     }
 
@@ -103,6 +114,7 @@ impl Error {
             Self::Connect(_)
             | Self::Exhausted(_)
             | Self::Url(_)
+            | Self::Roots { .. }
             | Self::MigrationChanged { .. }
             | Self::MigrationSkipped { .. } => false,
         }
@@ -112,6 +124,7 @@ impl Error {
         match self {
             Self::Statement(error) | Self::Connect(error) => Some(error),
             Self::Url(_)
+            | Self::Roots { .. }
             | Self::Exhausted(_)
             | Self::Unanswered(_)
             | Self::ReadOnly

@@ -19,6 +19,7 @@ mod listener;
 mod migrate;
 mod pace;
 mod pool;
+mod tls;
 mod transaction;
 
 pub use announcer::Ear;

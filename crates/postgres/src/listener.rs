@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use brewline_kernel::{Backoff, system};
 use futures_util::future::{Either, select};
-use tokio_postgres::tls::NoTlsStream;
-use tokio_postgres::{AsyncMessage, Client, NoTls, Socket};
+use postgres_openssl::TlsStream;
+use tokio_postgres::{AsyncMessage, Client, Socket};
 
 use crate::{Config, Error};
 
-type Session = tokio_postgres::Connection<Socket, NoTlsStream>;
+type Session = tokio_postgres::Connection<Socket, TlsStream<Socket>>;
 type Step<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// Why [`Listener::next`] woke its caller.
@@ -27,7 +27,7 @@ pub enum Wake {
 /// breaks. No task is behind it: the connection is read while [`Listener::next`] is awaited, and the
 /// server keeps what comes in between.
 pub struct Listener {
-    config: tokio_postgres::Config,
+    config: Config,
     listen: String,
     attempt: u32,
     state: State,
@@ -59,9 +59,9 @@ impl Listener {
     #[must_use]
     pub fn new(config: &Config, channel: &str) -> Self {
         let listen = format!("listen \"{}\"", channel.replace('"', "\"\""));
-        let state = State::Connecting(connecting(&config.session, &listen));
+        let state = State::Connecting(connecting(config, &listen));
         Self {
-            config: config.session.clone(),
+            config: config.clone(),
             listen,
             attempt: 0,
             state,
@@ -118,10 +118,11 @@ impl fmt::Debug for Listener {
 
 /// Opens a session and subscribes it. The session must be polled while the statement waits for its
 /// answer; what it has to say meanwhile is no notification of ours yet.
-fn connecting(config: &tokio_postgres::Config, listen: &str) -> Step<Result<Live, Error>> {
+fn connecting(config: &Config, listen: &str) -> Step<Result<Live, Error>> {
     let (config, listen) = (config.clone(), listen.to_owned());
     Box::pin(async move {
-        let (client, mut session) = config.connect(NoTls).await.map_err(Error::Connect)?;
+        let connected = config.session.connect(config.tls).await;
+        let (client, mut session) = connected.map_err(Error::Connect)?;
         {
             let subscribe = pin!(client.batch_execute(&listen));
             let messages = pin!(drive(&mut session));

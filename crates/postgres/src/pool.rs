@@ -7,7 +7,7 @@ use std::time::Duration;
 use deadpool_postgres::{Manager, ManagerConfig, Object, PoolError, RecyclingMethod};
 use tokio::sync::Notify;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{NoTls, Row};
+use tokio_postgres::Row;
 
 use crate::announcer::{Announcer, Ear};
 use crate::{Config, Error, Pace, Transaction};
@@ -164,7 +164,7 @@ fn native(config: &Config, size: usize) -> deadpool_postgres::Pool {
     let recycling = ManagerConfig {
         recycling_method: RecyclingMethod::Fast,
     };
-    let manager = Manager::from_config(config.session.clone(), NoTls, recycling);
+    let manager = Manager::from_config(config.session.clone(), config.tls.clone(), recycling);
     deadpool_postgres::Pool::builder(manager)
         .max_size(size)
         .wait_timeout(Some(config.acquire_timeout))

@@ -6,7 +6,7 @@ output "subnets" {
 output "database_parameters" {
   description = "Parameters for the parameter group of PostgreSQL. Without TLS between services and database: keep it in the subnets of `data`."
   value = {
-    "rds.force_ssl"                       = "0"
+    "rds.force_ssl"                       = "1"
     "idle_in_transaction_session_timeout" = "60000"
     "max_connections"                     = tostring(max(200, local.connections))
     "jit"                                 = "0"

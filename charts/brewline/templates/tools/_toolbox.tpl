@@ -10,6 +10,9 @@
 - {name: endpoints, mountPath: /etc/brewline, readOnly: true}
 - {name: data, mountPath: /var/lib/brewline}
 - {name: tmp, mountPath: /tmp}
+{{- if include "brewline.postgresRoots" . }}
+{{ include "brewline.postgresRootsMount" . }}
+{{- end }}
 {{- end -}}
 
 {{- define "brewline.toolboxVolumes" -}}
@@ -19,6 +22,9 @@
   emptyDir: {sizeLimit: 256Mi}
 - name: tmp
   emptyDir: {sizeLimit: 64Mi}
+{{- if include "brewline.postgresRoots" . }}
+{{ include "brewline.postgresRootsVolume" . }}
+{{- end }}
 {{- end -}}
 
 {{/* endpoints.json as a value. `${NAME}` is filled in from the environment by the command line. */}}
@@ -30,6 +36,7 @@
 {{- $own := dict -}}
 {{- $evidence := dict -}}
 {{- $database := printf "%s:%s" (include "brewline.postgresHost" .) (include "brewline.postgresPort" .) -}}
+{{- $parameters := include "brewline.postgresParameters" . -}}
 {{- range $name, $service := $topology.services -}}
 {{- $entry := dict "admin" (printf "http://%s-%s:%v" $full $name $admin) "pid" 0 -}}
 {{- if $service.http -}}
@@ -39,8 +46,8 @@
 {{- end -}}
 {{- $_ := set $services $name (merge (dict "instances" (list (merge (dict "instance" 1) $entry))) $entry) -}}
 {{- if $service.database -}}
-{{- $_ := set $own $name (printf "postgres://brewline_%s:${BREWLINE_POSTGRES_PASSWORD_%s}@%s/brewline_%s" $name (upper $name) $database $name) -}}
-{{- $_ := set $evidence $name (printf "postgres://brewline_verify:${BREWLINE_POSTGRES_PASSWORD_VERIFY}@%s/brewline_%s" $database $name) -}}
+{{- $_ := set $own $name (printf "postgres://brewline_%s:${BREWLINE_POSTGRES_PASSWORD_%s}@%s/brewline_%s%s" $name (upper $name) $database $name $parameters) -}}
+{{- $_ := set $evidence $name (printf "postgres://brewline_verify:${BREWLINE_POSTGRES_PASSWORD_VERIFY}@%s/brewline_%s%s" $database $name $parameters) -}}
 {{- end -}}
 {{- end -}}
 {{- $login := dict "brokers" (include "brewline.brokers" .) -}}

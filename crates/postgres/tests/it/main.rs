@@ -6,3 +6,5 @@ mod listener;
 mod migrate;
 #[cfg(test)]
 mod pool;
+#[cfg(test)]
+mod tls;
