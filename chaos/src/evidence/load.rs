@@ -1,5 +1,5 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use brewline_kernel::Timestamp;
@@ -61,6 +61,10 @@ pub async fn collect(sources: Sources) -> Evidence {
     EvidenceReader::default().read(sources).await
 }
 
+fn journal(path: &Path) -> Result<History, String> {
+    History::read(path).map_err(|error| format!("journal {}: {error}", path.display()))
+}
+
 // === impl EvidenceReader ===
 
 impl EvidenceReader {
@@ -105,9 +109,7 @@ impl EvidenceReader {
         let after = read(&sources, "order", async |db| orders::marks(db, since).await).await;
         // The journal is read after the tables: a request is written down before it is sent, so the
         // journal then knows of every order in them.
-        let history = sources.journal.as_deref().map(|path| {
-            History::read(path).map_err(|error| format!("journal {}: {error}", path.display()))
-        });
+        let history = sources.journal.as_deref().map(journal);
         let mut slots_after = BTreeMap::new();
         for service in keepers {
             slots_after.insert(service, read(&sources, service, messaging::slots).await);

@@ -10,9 +10,7 @@ use jiff::tz::TimeZone;
 
 use super::{evidence, offered};
 use crate::STUCK_AFTER;
-use crate::evidence::{
-    BoardKey, Boards, Evidence, Fact, LogRecord, Sale, Score, Sold, SoldLately,
-};
+use crate::evidence::{BoardKey, Boards, Evidence, Fact, LogRecord, Sale, Score, Sold, SoldLately};
 use crate::verdict::{Finding, Judge};
 
 const ORDERS: &str = "brewline.order.events.v1";
@@ -170,7 +168,11 @@ fn named(key: &BoardKey) -> String {
 }
 
 const fn placed(store: &str) -> &str {
-    if store.is_empty() { "all stores" } else { store }
+    if store.is_empty() {
+        "all stores"
+    } else {
+        store
+    }
 }
 
 fn told(score: &Score) -> String {

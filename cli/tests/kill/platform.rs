@@ -76,6 +76,58 @@ pub(crate) struct Platform {
     pools: Mutex<BTreeMap<(String, Option<u32>), Pool>>,
 }
 
+#[allow(clippy::disallowed_methods, reason = "a test has no task tracker")]
+fn in_background<T: Send + 'static>(
+    work: impl Future<Output = T> + Send + 'static,
+) -> JoinHandle<T> {
+    tokio::spawn(work)
+}
+
+async fn up(cli: &Path, data: &Path, bin_dir: &Path) -> anyhow::Result<()> {
+    let mut up = Command::new(cli);
+    up.args(["up", "--detach", "--no-demo", "--port-base"]);
+    up.arg(std::env::var_os("BREWLINE_KILL_PORT_BASE").unwrap_or_else(|| PORT_BASE.into()));
+    up.args(["--restart-pause-ms-max", RESTART_PAUSE_MS_MAX]);
+    // However this run ends, its platform ends with it.
+    up.args(["--companion", &std::process::id().to_string()]);
+    up.arg("--data").arg(data).arg("--bin-dir").arg(bin_dir);
+    for setting in SETTINGS {
+        up.args(["--env", setting]);
+    }
+    let ended = up.status().await.context("run `brewline up`")?;
+    ensure!(ended.success(), "`brewline up` failed");
+    Ok(())
+}
+
+/// A shop that has just opened, and what its customers will do.
+async fn load(endpoints: &Endpoints, journal: &Path) -> anyhow::Result<Load> {
+    let gateway = endpoints.gateway.clone().context("no gateway")?;
+    let name = format!("kill{:x}", SystemClock.now().as_millis());
+    let written = Journal::open(journal)?;
+    let opening = shop::Opening {
+        stock: 1_000_000,
+        customers: CUSTOMERS,
+        mail_percent: MAIL_PERCENT,
+    };
+    let shop = shop::open(&gateway, &name, opening, Some(&written)).await?;
+    Ok(Load {
+        gateway,
+        shop,
+        mix: Mix {
+            declined_percent: 5,
+            cancelled_percent: 8,
+            ..Mix::default()
+        },
+        rate: Some(RATE),
+        duration: LOAD_FOR,
+        connections: 64,
+        timeout: Duration::from_secs(3),
+        insist: Duration::from_secs(60),
+        seed: 7,
+        journal: Some(written),
+    })
+}
+
 // === impl Platform ===
 
 impl Platform {
@@ -84,50 +136,13 @@ impl Platform {
         let cli = PathBuf::from(env!("CARGO_BIN_EXE_brewline"));
         let data = data_folder();
         down(&cli, &data).await?;
-        let mut up = Command::new(&cli);
-        up.args(["up", "--detach", "--no-demo", "--port-base"]);
-        up.arg(std::env::var_os("BREWLINE_KILL_PORT_BASE").unwrap_or_else(|| PORT_BASE.into()));
-        up.args(["--restart-pause-ms-max", RESTART_PAUSE_MS_MAX]);
-        // However this run ends, its platform ends with it.
-        up.args(["--companion", &std::process::id().to_string()]);
-        up.arg("--data").arg(&data).arg("--bin-dir").arg(bin_dir);
-        for setting in SETTINGS {
-            up.args(["--env", setting]);
-        }
-        ensure!(
-            up.status().await.context("run `brewline up`")?.success(),
-            "`brewline up` failed"
-        );
+        up(&cli, &data, bin_dir).await?;
         let journal = data.join("journal.jsonl");
         let endpoints = Endpoints::read(&Folder::at(&data)?)?;
-        let gateway = endpoints.gateway.context("no gateway")?;
-        let name = format!("kill{:x}", SystemClock.now().as_millis());
-        let written = Journal::open(&journal)?;
-        let opening = shop::Opening {
-            stock: 1_000_000,
-            customers: CUSTOMERS,
-            mail_percent: MAIL_PERCENT,
-        };
-        let shop = shop::open(&gateway, &name, opening, Some(&written)).await?;
-        let first = shop.stores.first().context("no store")?;
-        listen(&gateway, endpoints.sandbox.as_deref(), first).await?;
+        let load = load(&endpoints, &journal).await?;
+        let bar = load.shop.stores.first().context("no store")?.clone();
+        listen(&load.gateway, endpoints.sandbox.as_deref(), &bar).await?;
         let opened = SystemClock.now();
-        let load = Load {
-            gateway,
-            shop,
-            mix: Mix {
-                declined_percent: 5,
-                cancelled_percent: 8,
-                ..Mix::default()
-            },
-            rate: Some(RATE),
-            duration: LOAD_FOR,
-            connections: 64,
-            timeout: Duration::from_secs(3),
-            insist: Duration::from_secs(60),
-            seed: 7,
-            journal: Some(written),
-        };
         let customers = CancellationToken::new();
         let leavers = leavers(&load);
         // The first one has left before anything is judged.
@@ -136,29 +151,22 @@ impl Platform {
             .come_and_leave(&mut client, &mut Seeded::new(1))
             .await;
         ensure!(left, "a customer cannot be erased");
-        #[allow(clippy::disallowed_methods, reason = "a test has no task tracker")]
-        let leavers = tokio::spawn(leavers.come_and_go(customers.clone()));
-        let bar = load.shop.stores.first().context("no store")?.clone();
         let work = Bar {
             gateway: load.gateway.clone(),
             store: bar.clone(),
             hands: BARISTAS,
             timeout: load.timeout,
         };
-        #[allow(clippy::disallowed_methods, reason = "a test has no task tracker")]
-        let baristas = tokio::spawn(work.work(customers.clone()));
-        #[allow(clippy::disallowed_methods, reason = "a test has no task tracker")]
-        let load = tokio::spawn(workload::run(load, customers.clone()));
         Ok(Self {
+            leavers: in_background(leavers.come_and_go(customers.clone())),
+            baristas: in_background(work.work(customers.clone())),
+            load: in_background(workload::run(load, customers.clone())),
             cli,
             data,
             journal,
             opened,
             customers,
-            load,
             bar,
-            baristas,
-            leavers,
             pools: Mutex::default(),
         })
     }

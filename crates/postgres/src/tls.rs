@@ -124,13 +124,18 @@ mod tests {
     #[test]
     fn without_a_word_there_is_none() {
         let asked = read("postgres://u@h:1/d");
-        assert_eq!(asked, ("postgres://u@h:1/d?sslmode=disable".to_owned(), false));
+        assert_eq!(
+            asked,
+            ("postgres://u@h:1/d?sslmode=disable".to_owned(), false)
+        );
     }
 
     #[test]
     fn what_verifies_is_required_and_the_rest_of_the_url_stays() {
         for mode in ["require", "verify-ca", "verify-full"] {
-            let (url, on) = read(&format!("postgres://u@h/d?options=-c%20a%3D1&sslmode={mode}"));
+            let (url, on) = read(&format!(
+                "postgres://u@h/d?options=-c%20a%3D1&sslmode={mode}"
+            ));
             assert_eq!(url, "postgres://u@h/d?options=-c%20a%3D1&sslmode=require");
             assert!(on);
         }

@@ -73,17 +73,20 @@ fn sent(request: &ExportTraceServiceRequest) -> Vec<Sent> {
     scopes.flat_map(|scope| scope.spans.clone()).collect()
 }
 
+fn settings(collector: &str) -> Settings {
+    let given = [
+        ("BREWLINE_OTLP_ENDPOINT", collector),
+        ("BREWLINE_TRACE_RATIO", "0"),
+        ("BREWLINE_TRACE_QUEUE_SPANS_MAX", "8"),
+    ];
+    Settings::read(&mut Environment::from_pairs(given)).unwrap()
+}
+
 /// One test, since a process has one tracer.
 #[tokio::test]
 async fn what_is_recorded_arrives_and_nothing_else() {
     let (url, told) = collector();
-    let settings = [
-        ("BREWLINE_OTLP_ENDPOINT", url.as_str()),
-        ("BREWLINE_TRACE_RATIO", "0"),
-        ("BREWLINE_TRACE_QUEUE_SPANS_MAX", "8"),
-    ];
-    let settings = Settings::read(&mut Environment::from_pairs(settings)).unwrap();
-    let exporter = trace::start(settings, "order", "order-1").unwrap();
+    let exporter = trace::start(settings(&url), "order", "order-1").unwrap();
     let caller: TraceParent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
         .parse()
         .unwrap();

@@ -43,7 +43,8 @@ impl Front {
         let roots = std::env::temp_dir().join(format!("brewline-roots-{}.pem", Uuid::new_v4()));
         std::fs::write(&roots, certificate.to_pem().unwrap()).unwrap();
         let acceptor = name.map(|_| {
-            let mut builder = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls_server()).unwrap();
+            let mut builder =
+                SslAcceptor::mozilla_intermediate_v5(SslMethod::tls_server()).unwrap();
             builder.set_certificate(&certificate).unwrap();
             builder.set_private_key(&key).unwrap();
             builder.build()
@@ -128,8 +129,12 @@ fn certificate(name: &str) -> (X509, PKey<Private>) {
     builder.set_subject_name(&subject).unwrap();
     builder.set_issuer_name(&subject).unwrap();
     builder.set_pubkey(&key).unwrap();
-    builder.set_not_before(&Asn1Time::days_from_now(0).unwrap()).unwrap();
-    builder.set_not_after(&Asn1Time::days_from_now(2).unwrap()).unwrap();
+    builder
+        .set_not_before(&Asn1Time::days_from_now(0).unwrap())
+        .unwrap();
+    builder
+        .set_not_after(&Asn1Time::days_from_now(2).unwrap())
+        .unwrap();
     let root = BasicConstraints::new().critical().ca().build().unwrap();
     builder.append_extension(root).unwrap();
     let names = SubjectAlternativeName::new()

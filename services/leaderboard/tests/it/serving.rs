@@ -235,7 +235,13 @@ async fn a_dump_is_every_score_with_its_positions_and_revenue() {
     let sold: Vec<_> = messages[0]
         .trending
         .iter()
-        .map(|count| (count.store_id.as_str(), count.product_id.as_str(), count.units))
+        .map(|count| {
+            (
+                count.store_id.as_str(),
+                count.product_id.as_str(),
+                count.units,
+            )
+        })
         .collect();
     assert_eq!(sold, [("", "v60", 2), ("store-oslo", "v60", 2)]);
 }
