@@ -309,7 +309,26 @@ pub struct ScoreRow {
     #[prost(message, optional, tag = "7")]
     pub reached_at: ::core::option::Option<::prost_types::Timestamp>,
 }
-/// Some of the scores. The first message has positions, revenue and no rows.
+/// What was sold of a product in one stretch of time: what trends is weighed from these.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TrendingCount {
+    /// The stretch: five minutes, counted since 1970.
+    #[prost(int64, tag = "1")]
+    pub bucket: i64,
+    /// The store; empty: the whole chain.
+    #[prost(string, tag = "2")]
+    pub store_id: ::prost::alloc::string::String,
+    /// The product.
+    #[prost(string, tag = "3")]
+    pub product_id: ::prost::alloc::string::String,
+    /// Units sold, less those taken back.
+    #[prost(int64, tag = "4")]
+    pub units: i64,
+    /// The greatest event time of any change to it.
+    #[prost(message, optional, tag = "5")]
+    pub reached_at: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// Some of the scores. The first message has positions, revenue, what trends, and no rows.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct DumpBoardsResponse {
     /// What all of it is as of.
@@ -321,6 +340,9 @@ pub struct DumpBoardsResponse {
     /// Scores that are not 0.
     #[prost(message, repeated, tag = "3")]
     pub rows: ::prost::alloc::vec::Vec<ScoreRow>,
+    /// Units that are not 0 of the stretches that still weigh.
+    #[prost(message, repeated, tag = "4")]
+    pub trending: ::prost::alloc::vec::Vec<TrendingCount>,
 }
 /// A stretch of local dates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
