@@ -40,6 +40,7 @@ pub fn of(endpoints: &Endpoints, scope: &Scope<'_>) -> anyhow::Result<Sources> {
     }
     Ok(Sources {
         databases,
+        away: std::collections::BTreeMap::new(),
         kafka: kafka(endpoints),
         processor: processor(endpoints)?,
         leaderboard: leaderboard(endpoints),

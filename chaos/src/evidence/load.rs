@@ -1,51 +1,22 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use brewline_kernel::Timestamp;
-use brewline_postgres::{Connection, Error, Pool};
+use brewline_postgres::{Connection, Error};
 use uuid::Uuid;
 
-use super::log::{self, Log};
+use super::log::{self, Log, Topics};
 use super::logfiles::LogFiles;
 use super::{
-    DeadRecord, Evidence, LogRecord, Messaging, Movement, Notified, Orders, StockBooks, born_ms,
+    DeadRecord, Evidence, LogRecord, Messaging, Movement, Notified, Orders, Sources, StockBooks,
+    Unreadable, born_ms,
 };
 use super::{barista, boards, erasure, messaging, notified, orders, outside, payments, processor};
 use crate::history::History;
 
-/// Where the evidence is.
-#[derive(Debug)]
-pub struct Sources {
-    /// A connection pool a service that has a database.
-    pub databases: BTreeMap<&'static str, Pool>,
-    /// The broker, as a user that may read every topic.
-    pub kafka: brewline_kafka::Config,
-    /// The card processor, `http://host:port`; the mailbox and the webhook receiver are behind the
-    /// same address.
-    pub processor: String,
-    /// The leaderboard's gRPC address; none on a stack without one.
-    pub leaderboard: Option<String>,
-    /// Where clients wrote down what they asked for and were told.
-    pub journal: Option<PathBuf>,
-    /// Orders placed before this instant are left out.
-    pub since: Timestamp,
-    /// Whether healing was promised: a parked saga and an unexpected dead letter are then failures.
-    pub healing_promised: bool,
-    /// Events that are to be dead letters.
-    pub expected_dead_letters: BTreeSet<Uuid>,
-    /// The folder of the services' log files; none where they are not at hand.
-    pub log_files: Option<PathBuf>,
-    /// What changed so long before the cut is read as well.
-    pub margin: Duration,
-}
-
 /// Outbox rows are kept for 7 days; what is older cannot be compared with the log any more.
 const RETENTION: Duration = Duration::from_secs(6 * 24 * 3_600);
-
-/// What changed shortly before the cut is read as well: clocks differ, and a row is written a moment
-/// before or after the event that it belongs to. As much as machines that keep time may differ.
-pub const MARGIN: Duration = Duration::from_secs(60);
 
 /// Reads evidence again and again, and keeps what only ever grows: the log and the stock's ledger. What
 /// was read of them is not read again, so a change of old entries shows to a new reader alone.
@@ -70,7 +41,8 @@ fn journal(path: &Path) -> Result<History, String> {
 impl EvidenceReader {
     /// Reads everything that the cut leaves in. What cannot be read is noted in the evidence; this
     /// itself does not fail.
-    pub async fn read(&mut self, sources: Sources) -> Evidence {
+    pub async fn read(&mut self, mut sources: Sources) -> Evidence {
+        sources.find_away().await;
         let now = read(&sources, "order", messaging::clock)
             .await
             .unwrap_or(Timestamp::EPOCH);
@@ -103,7 +75,7 @@ impl EvidenceReader {
             None => None,
         };
         let (messaging, log) = self.messages(&sources, since, tables).await;
-        let (log, dead) = apart(log);
+        let (log, unreadable, dead) = apart(log);
         let folder = sources.log_files.as_deref();
         let addresses_logged = folder.map(|folder| self.log_files.read_on(folder));
         let after = read(&sources, "order", async |db| orders::marks(db, since).await).await;
@@ -127,6 +99,7 @@ impl EvidenceReader {
             messaging,
             slots_after,
             log,
+            unreadable,
             dead,
             addresses_logged,
             history,
@@ -161,25 +134,25 @@ impl EvidenceReader {
         sources: &Sources,
         since: Timestamp,
         mut tables: Tables,
-    ) -> (Tables, Result<(Vec<LogRecord>, Vec<DeadRecord>), String>) {
-        let log = self.log.read_on(&sources.kafka).await;
-        let log = log.map(|(log, dead)| (log.to_vec(), dead.to_vec()));
-        if let Ok((log, _)) = &log {
-            second_look(sources, since, &mut tables, log).await;
+    ) -> (Tables, Result<Topics, String>) {
+        let read = self.log.read_on(&sources.kafka).await.cloned();
+        if let Ok(read) = &read {
+            second_look(sources, since, &mut tables, &read.records).await;
         }
-        (tables, log)
+        (tables, read)
     }
 }
 
 type Apart = (
     Result<Vec<LogRecord>, String>,
+    Result<Vec<Unreadable>, String>,
     Result<Vec<DeadRecord>, String>,
 );
 
-fn apart(both: Result<(Vec<LogRecord>, Vec<DeadRecord>), String>) -> Apart {
-    match both {
-        Ok((log, dead)) => (Ok(log), Ok(dead)),
-        Err(why) => (Err(why.clone()), Err(why)),
+fn apart(read: Result<Topics, String>) -> Apart {
+    match read {
+        Ok(read) => (Ok(read.records), Ok(read.unreadable), Ok(read.dead)),
+        Err(why) => (Err(why.clone()), Err(why.clone()), Err(why)),
     }
 }
 
@@ -315,6 +288,9 @@ async fn read<T, F>(sources: &Sources, service: &str, reader: F) -> Result<T, St
 where
     F: AsyncFnOnce(&Connection) -> Result<T, Error>,
 {
+    if let Some(why) = sources.away.get(service) {
+        return Err(why.clone());
+    }
     let pool = sources
         .databases
         .get(service)

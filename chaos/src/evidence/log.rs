@@ -53,6 +53,32 @@ pub struct DeadRecord {
     pub has_body: bool,
 }
 
+/// A record of an event topic that is no event, as far as anybody can tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unreadable {
+    /// Where it stands in [`topics`].
+    pub topic: &'static str,
+    /// Its partition.
+    pub partition: i32,
+    /// Its offset.
+    pub offset: i64,
+    /// When it was appended.
+    pub at: Timestamp,
+    /// What it lacks.
+    pub why: String,
+}
+
+/// What the topics hold.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Topics {
+    /// Every event.
+    pub(super) records: Vec<LogRecord>,
+    /// What is none.
+    pub(super) unreadable: Vec<Unreadable>,
+    /// The dead-letter topic of customers.
+    pub(super) dead: Vec<DeadRecord>,
+}
+
 /// Every topic that holds events, with the service that alone writes it.
 #[must_use]
 pub const fn topics() -> [(&'static str, &'static str); 7] {
@@ -92,8 +118,7 @@ const READ_WITHIN: Duration = Duration::from_secs(300);
 /// on where the first one ended.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Log {
-    records: Vec<LogRecord>,
-    dead: Vec<DeadRecord>,
+    read: Topics,
     // Topics come, and none goes: once all are there nobody has to ask again.
     there: Vec<&'static str>,
     next: BTreeMap<TopicPartition, i64>,
@@ -103,20 +128,19 @@ pub(super) struct Log {
 
 impl Log {
     /// Reads on to the ends that the topics have now.
-    pub(super) async fn read_on(
-        &mut self,
-        config: &Config,
-    ) -> Result<(&[LogRecord], &[DeadRecord]), String> {
+    pub(super) async fn read_on(&mut self, config: &Config) -> Result<&Topics, String> {
         let read = tokio::time::timeout(READ_WITHIN, self.fresh(config)).await;
-        let (fresh, dead, ends) =
+        let (fresh, ends) =
             read.map_err(|_| format!("the topics could not be read in {READ_WITHIN:?}"))??;
-        self.records.extend(fresh);
-        self.dead.extend(dead);
+        self.read.records.extend(fresh.records);
+        self.read.unreadable.extend(fresh.unreadable);
+        self.read.dead.extend(fresh.dead);
         self.next.extend(ends);
         // The reader mixes partitions; an order needs them apart.
-        self.records
+        self.read
+            .records
             .sort_by_key(|record| (record.topic, record.partition, record.offset));
-        Ok((&self.records, &self.dead))
+        Ok(&self.read)
     }
 
     async fn fresh(&mut self, config: &Config) -> Result<Fresh, String> {
@@ -129,11 +153,7 @@ impl Log {
     }
 }
 
-type Fresh = (
-    Vec<LogRecord>,
-    Vec<DeadRecord>,
-    BTreeMap<TopicPartition, i64>,
-);
+type Fresh = (Topics, BTreeMap<TopicPartition, i64>);
 
 async fn fresh(
     config: &Config,
@@ -143,34 +163,46 @@ async fn fresh(
     let mut reader = Reader::open(config, topics, from, Until::End)
         .await
         .map_err(|error| error.to_string())?;
-    let (mut records, mut dead) = (Vec::new(), Vec::new());
+    let mut read = Topics::default();
     while let Some(received) = reader.next().await {
         let received = received.map_err(|error| error.to_string())?;
-        if &*received.topic == DEAD {
-            dead.push(DeadRecord {
+        read.take(received);
+    }
+    Ok((read, reader.ends().clone()))
+}
+
+// === impl Topics ===
+
+impl Topics {
+    fn take(&mut self, received: Received) {
+        let of = topics()
+            .into_iter()
+            .find(|(name, _)| *name == &*received.topic);
+        match of.map(|(topic, _)| (topic, decode(topic, &received))) {
+            Some((_, Ok(record))) => self.records.push(record),
+            // Whoever may write to a topic can write this. It says nothing, and hides nothing.
+            Some((topic, Err(why))) => self.unreadable.push(Unreadable {
+                topic,
+                partition: received.partition,
+                offset: received.offset,
+                at: received.timestamp,
+                why,
+            }),
+            None if &*received.topic == DEAD => self.dead.push(DeadRecord {
                 partition: received.partition,
                 offset: received.offset,
                 has_body: received.payload.is_some_and(|body| !body.is_empty()),
-            });
-        } else {
-            records.extend(decode(&received)?);
+            }),
+            None => {}
         }
     }
-    Ok((records, dead, reader.ends().clone()))
 }
 
-fn decode(received: &Received) -> Result<Option<LogRecord>, String> {
-    let Some((topic, _)) = topics()
-        .into_iter()
-        .find(|(name, _)| *name == &*received.topic)
-    else {
-        return Ok(None);
-    };
+fn decode(topic: &'static str, received: &Received) -> Result<LogRecord, String> {
     let header = |name: &str| {
         let found = received.headers.iter().find(|(given, _)| given == name);
         let text = found.and_then(|(_, value)| std::str::from_utf8(value).ok());
-        let (partition, offset) = (received.partition, received.offset);
-        text.ok_or_else(|| format!("{topic}/{partition}/{offset} has no header {name}"))
+        text.ok_or_else(|| format!("it has no header {name}"))
     };
     let number = |name: &str| {
         header(name)?
@@ -183,7 +215,7 @@ fn decode(received: &Received) -> Result<Option<LogRecord>, String> {
     let happened: jiff::Timestamp = header("ce_time")?
         .parse()
         .map_err(|error| format!("header ce_time: {error}"))?;
-    Ok(Some(LogRecord {
+    Ok(LogRecord {
         topic,
         partition: received.partition,
         offset: received.offset,
@@ -199,5 +231,53 @@ fn decode(received: &Received) -> Result<Option<LogRecord>, String> {
         body: super::digest(body),
         slot: i16::try_from(number("brewline_relay_slot")?).unwrap_or(i16::MAX),
         epoch: number("brewline_relay_epoch")?,
-    }))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    fn received(headers: &[(&str, &str)]) -> Received {
+        let header = |(name, value): &(&str, &str)| {
+            ((*name).to_owned(), Bytes::copy_from_slice(value.as_bytes()))
+        };
+        Received {
+            topic: "brewline.order.events.v1".into(),
+            partition: 2,
+            offset: 54,
+            key: Bytes::from_static(b"odd"),
+            payload: Some(Bytes::from_static(b"x")),
+            headers: headers.iter().map(header).collect(),
+            timestamp: Timestamp::EPOCH,
+        }
+    }
+
+    #[test]
+    fn what_is_no_event_hides_none_of_the_others() {
+        let event = [
+            ("ce_type", "brewline.order.v1.OrderReady"),
+            ("ce_id", "01a1ffb3-67ae-73d1-8fc4-eec6e714deec"),
+            ("ce_time", "2026-11-21T20:02:22Z"),
+            ("ce_subject", "01a1ffb3-67ae-73d1-8fc4-eec6e714deec"),
+            ("ce_sequence", "4"),
+            ("brewline_relay_slot", "0"),
+            ("brewline_relay_epoch", "1"),
+        ];
+        let mut read = Topics::default();
+        read.take(received(&[]));
+        read.take(received(&event));
+        read.take(received(&event[..6]));
+        let why: Vec<&str> = read.unreadable.iter().map(|it| it.why.as_str()).collect();
+        assert_eq!(
+            why,
+            [
+                "it has no header ce_type",
+                "it has no header brewline_relay_epoch"
+            ]
+        );
+        assert_eq!(read.records.len(), 1);
+    }
 }

@@ -18,6 +18,7 @@ mod orders;
 mod outside;
 mod payments;
 mod processor;
+mod sources;
 mod stock;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,14 +32,15 @@ pub use barista::{Ticket, Tickets};
 pub use boards::{BoardKey, Boards, Score, SoldLately};
 pub use erasure::{Blanked, Erasure, Erasures};
 pub use facts::{Fact, Opened, Person, Sale, Sold};
-pub use load::{EvidenceReader, MARGIN, Sources, collect};
-pub use log::{DeadRecord, LogRecord, topics, topics_there};
+pub use load::{EvidenceReader, collect};
+pub use log::{DeadRecord, LogRecord, Unreadable, topics, topics_there};
 pub use messaging::{DeadLetter, InboxRow, Messaging, OutboxRow, Position, Slot};
 pub use notified::{Delivery, Notified, Wish};
 pub use orders::{IdempotencyKey, Mark, Order, OrderEvent, Orders, SagaEntry};
 pub use outside::{HookCall, Mail};
 pub use payments::{Operation, Posting};
 pub use processor::{LedgerEntry, LedgerKind};
+pub use sources::{MARGIN, Sources};
 pub use stock::{Level, Movement, Reservation, StockBooks};
 
 /// Everything that was read. A source that could not be read is an `Err` with the reason: the
@@ -69,6 +71,8 @@ pub struct Evidence {
     pub slots_after: BTreeMap<&'static str, Result<Vec<Slot>, String>>,
     /// Every record of every event topic, in the order of the log by partition.
     pub log: Result<Vec<LogRecord>, String>,
+    /// Records of event topics that are no events.
+    pub unreadable: Result<Vec<Unreadable>, String>,
     /// Every record of the dead-letter topic of customers.
     pub dead: Result<Vec<DeadRecord>, String>,
     /// The mail addresses in the log files, where a folder of them was given.

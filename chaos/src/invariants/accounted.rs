@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::evidence;
 use crate::STUCK_AFTER;
-use crate::evidence::{DeadLetter, Evidence, LogRecord, Messaging, born_ms};
+use crate::evidence::{DeadLetter, Evidence, LogRecord, Messaging, Unreadable, born_ms};
 use crate::verdict::{Finding, Judge};
 
 /// Who has to read which topic through positions of its own, by the services' own names.
@@ -34,6 +34,7 @@ struct Account<'a> {
 /// a dead letter with a reason; and the dead letters are those that were to be expected.
 pub(super) fn log_accounted(all: &Evidence, mut judge: Judge) -> Finding {
     let log = evidence!(judge, all.log);
+    let unreadable = evidence!(judge, all.unreadable);
     let mut topics: HashMap<&str, Partitions<'_>> = HashMap::new();
     for record in log {
         let partitions = topics.entry(record.topic).or_default();
@@ -44,6 +45,10 @@ pub(super) fn log_accounted(all: &Evidence, mut judge: Judge) -> Finding {
         for ((consumer, topic), account) in accounts(service, tables) {
             if let Some(partitions) = topics.get(topic) {
                 every_record(all, consumer, partitions, &account, &mut judge);
+            }
+            for record in unreadable.iter().filter(|record| record.topic == topic) {
+                judge.subject();
+                no_event(all, consumer, record, &account, &mut judge);
             }
         }
     }
@@ -116,6 +121,38 @@ fn every_record(
                 );
             }
         }
+    }
+}
+
+/// What nobody can read, nobody can apply: whoever is past it has to have given it up.
+fn no_event(
+    all: &Evidence,
+    consumer: &str,
+    record: &Unreadable,
+    account: &Account<'_>,
+    judge: &mut Judge,
+) {
+    let Unreadable {
+        topic,
+        partition,
+        offset,
+        at,
+        why,
+    } = record;
+    let is_past = account
+        .next
+        .get(partition)
+        .is_some_and(|next| offset < next);
+    let is_given_up = account.given_up.contains(&(*partition, *offset));
+    let place = format!("{topic}/{partition}/{offset}, which is no event ({why})");
+    if is_past && !is_given_up {
+        judge.violation(
+            None,
+            format!("{consumer} is past {place}, and did not give it up"),
+        );
+    }
+    if !is_past && all.now.since(*at) > STUCK_AFTER {
+        judge.violation(None, format!("{consumer} does not get past {place}"));
     }
 }
 
@@ -289,5 +326,33 @@ mod tests {
             barista(&mut all).positions.clear();
             assert_eq!(!sample::wrong("I19", &all).is_empty(), noticed, "{after:?}");
         }
+    }
+
+    #[test]
+    fn what_is_no_event_is_given_up_by_whoever_is_past_it() {
+        let odd = |offset: i64| Unreadable {
+            topic: ORDERS,
+            partition: 0,
+            offset,
+            at: sample::SOLD_AT,
+            why: "it has no header ce_type".to_owned(),
+        };
+        damaged(
+            "I19",
+            "is no event (it has no header ce_type), and did not give",
+            |all| {
+                all.unreadable = Ok(vec![odd(0)]);
+            },
+        );
+        let mut late = sample::evidence();
+        late.now = late.now.plus(STUCK_AFTER * 2);
+        late.unreadable = Ok(vec![odd(1_000)]);
+        let wrong = sample::wrong("I19", &late);
+        assert!(
+            wrong
+                .iter()
+                .any(|wrong| wrong.contains("does not get past")),
+            "{wrong:?}"
+        );
     }
 }

@@ -137,6 +137,7 @@ pub(super) fn evidence() -> Evidence {
         messaging: services.map(|name| (name, Ok(Messaging::default()))).into(),
         slots_after: BTreeMap::new(),
         log: Ok(Vec::new()),
+        unreadable: Ok(Vec::new()),
         dead: Ok(Vec::new()),
         addresses_logged: Some(Ok(BTreeSet::new())),
         history: None,
