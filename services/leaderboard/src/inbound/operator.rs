@@ -1,13 +1,17 @@
 //! What people on call ask: positions, and what was left out. There is no relay, no inbox and no group here;
 //! what could not be read is not redriven but made whole by a rebuild.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use brewline_kernel::{Clock, Timestamp};
+use brewline_kernel::system::SystemIds;
+use brewline_kernel::{Clock, IdGenerator as _, Timestamp};
 use brewline_leaderboard_domain::{Skipped, Topic};
+use brewline_postgres as postgres;
 use brewline_postgres::Pool;
 use brewline_proto::operator::v1 as wire;
 use brewline_server::status::rejection;
+use serde_json::json;
 use tonic::{Code, Request, Response, Status};
 use uuid::Uuid;
 use wire::operator_service_server::OperatorService;
@@ -97,6 +101,24 @@ impl OperatorGrpc {
     }
 }
 
+impl OperatorGrpc {
+    fn letter(&self, id: &str) -> Result<wire::DeadLetter, Status> {
+        let found = self.letters().into_iter().find(|letter| letter.id == id);
+        found.ok_or_else(|| {
+            rejection(
+                Code::NotFound,
+                "unknown-dead-letter",
+                "there is no dead letter of this id",
+            )
+        })
+    }
+
+    async fn dropped(&self) -> Result<BTreeSet<String>, Status> {
+        let dropped = actions::dropped(&self.pool).await;
+        dropped.map_err(|error| unread(&error))
+    }
+}
+
 impl std::fmt::Debug for OperatorGrpc {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("OperatorGrpc").finish_non_exhaustive()
@@ -139,7 +161,9 @@ impl OperatorService for OperatorGrpc {
         request: Request<wire::ListDeadLettersRequest>,
     ) -> Result<Response<wire::ListDeadLettersResponse>, Status> {
         let limit = limit(request.into_inner().limit)?;
+        let dropped = self.dropped().await?;
         let mut dead_letters = self.letters();
+        dead_letters.retain(|letter| !dropped.contains(&letter.id));
         dead_letters.truncate(usize::try_from(limit).unwrap_or(0));
         Ok(Response::new(wire::ListDeadLettersResponse {
             dead_letters,
@@ -150,18 +174,16 @@ impl OperatorService for OperatorGrpc {
         &self,
         request: Request<wire::GetDeadLetterRequest>,
     ) -> Result<Response<wire::GetDeadLetterResponse>, Status> {
-        let id = request.into_inner().id;
-        let found = self.letters().into_iter().find(|letter| letter.id == id);
-        let letter = found.ok_or_else(|| {
-            rejection(
-                Code::NotFound,
-                "unknown-dead-letter",
-                "there is no dead letter of this id",
-            )
-        })?;
+        let letter = self.letter(&request.into_inner().id)?;
+        let is_dropped = self.dropped().await?.contains(&letter.id);
+        let outcome = if is_dropped {
+            wire::DeadLetterOutcome::Dropped
+        } else {
+            wire::DeadLetterOutcome::Open
+        };
         Ok(Response::new(wire::GetDeadLetterResponse {
             dead_letter: Some(letter),
-            outcome: wire::DeadLetterOutcome::Open.into(),
+            outcome: outcome.into(),
             ..wire::GetDeadLetterResponse::default()
         }))
     }
@@ -173,11 +195,33 @@ impl OperatorService for OperatorGrpc {
         Err(rebuild_instead())
     }
 
+    /// Nothing waits behind it: what is dropped is only no longer told of. A rebuild reads the record again.
     async fn drop_dead_letter(
         &self,
-        _: Request<wire::DropDeadLetterRequest>,
+        request: Request<wire::DropDeadLetterRequest>,
     ) -> Result<Response<wire::DropDeadLetterResponse>, Status> {
-        Err(rebuild_instead())
+        let request = request.into_inner();
+        let letter = self.letter(&request.id)?;
+        let is_new = !self.dropped().await?.contains(&letter.id);
+        let mut answer = wire::DropDeadLetterResponse {
+            dropped: is_new,
+            parked: letter.parked,
+            ..wire::DropDeadLetterResponse::default()
+        };
+        if is_new && !request.dry_run {
+            let id = SystemIds.next();
+            let action = actions::Action {
+                id,
+                actor: &request.actor,
+                action: "drop",
+                subject: &letter.id,
+                detail: json!({ "consumer": CONSUMER, "key": letter.subject }),
+            };
+            let done = actions::append(&self.pool, action).await;
+            done.map_err(|error| unread(&error))?;
+            answer.action_id = id.to_string();
+        }
+        Ok(Response::new(answer))
     }
 
     async fn list_operator_actions(
@@ -187,10 +231,7 @@ impl OperatorService for OperatorGrpc {
         let limit = limit(request.into_inner().limit)?;
         let actions = actions::list(&self.pool, limit.into())
             .await
-            .map_err(|error| {
-                tracing::warn!(%error, "the audit was not read");
-                Status::unavailable("the database is not available")
-            })?;
+            .map_err(|error| unread(&error))?;
         Ok(Response::new(wire::ListOperatorActionsResponse { actions }))
     }
 }
@@ -200,6 +241,11 @@ fn limit(limit: i32) -> Result<i32, Status> {
         return Ok(limit);
     }
     Err(Status::invalid_argument("limit must be 1 to 1000"))
+}
+
+fn unread(error: &postgres::Error) -> Status {
+    tracing::warn!(%error, "the audit could not be read or written");
+    Status::unavailable("the database is not available")
 }
 
 fn rebuild_instead() -> Status {

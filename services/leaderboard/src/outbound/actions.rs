@@ -1,5 +1,7 @@
 //! The audit: what operators have done here.
 
+use std::collections::BTreeSet;
+
 use brewline_kernel::Timestamp;
 use brewline_postgres as postgres;
 use brewline_postgres::{Instant, Json, Pool};
@@ -13,6 +15,8 @@ const LIST: &str = "
     select id, at, actor, action, subject, detail::text from operator_action order by at desc, id desc limit $1";
 
 const LAST: &str = "select max(at) from operator_action where action = $1 and subject = $2";
+
+const DROPPED: &str = "select subject from operator_action where action = 'drop'";
 
 /// Something an operator has done.
 #[derive(Clone, Debug)]
@@ -65,6 +69,15 @@ pub async fn list(pool: &Pool, limit: i64) -> Result<Vec<wire::OperatorAction>, 
         })
     };
     rows.iter().map(action).collect()
+}
+
+/// The dead letters that were dropped.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn dropped(pool: &Pool) -> Result<BTreeSet<String>, postgres::Error> {
+    let rows = pool.get().await?.query(DROPPED, &[]).await?;
+    rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }
 
 /// When something was last done to a subject.

@@ -1,10 +1,17 @@
 //! What is in the log is on the boards, once.
 
-use brewline_kafka::Record;
-use brewline_leaderboard_domain::{Board, Window};
-use bytes::Bytes;
+use std::sync::Arc;
 
-use crate::outside::{ORDERS, Outside, Sold, Sums};
+use brewline_kafka::Record;
+use brewline_kernel::system::SystemClock;
+use brewline_leaderboard::inbound::operator::OperatorGrpc;
+use brewline_leaderboard_domain::{Board, Window};
+use brewline_proto::operator::v1 as wire;
+use bytes::Bytes;
+use tonic::Request;
+use wire::operator_service_server::OperatorService as _;
+
+use crate::outside::{ORDERS, Outside, Running, Sold, Sums};
 
 /// Orders of every fate, and what boards of all time must say.
 async fn busy_day(outside: &Outside) -> Sums {
@@ -109,11 +116,52 @@ async fn a_record_that_cannot_be_read_is_listed_and_its_order_left_out() {
     let mut sums = Sums::new();
     good.add_to(&mut sums, 1);
     assert_eq!(running.sums(), sums);
-    let state = running.boards.live.read();
-    let (_, subject, skipped) = state.fold.skipped().next().unwrap();
-    assert_eq!(
-        (subject.as_ref(), skipped.followers),
-        (bad.id.to_string().as_str(), 1)
-    );
-    assert!(skipped.reason.contains("missing"), "{}", skipped.reason);
+    {
+        let state = running.boards.live.read();
+        let (_, subject, skipped) = state.fold.skipped().next().unwrap();
+        assert_eq!(
+            (subject.as_ref(), skipped.followers),
+            (bad.id.to_string().as_str(), 1)
+        );
+        assert!(skipped.reason.contains("missing"), "{}", skipped.reason);
+    }
+    a_dead_letter_is_dropped_once_and_no_longer_listed(&running).await;
+}
+
+async fn a_dead_letter_is_dropped_once_and_no_longer_listed(running: &Running) {
+    let boards = running.boards.clone();
+    let operator = OperatorGrpc {
+        live: boards.live,
+        heads: boards.heads,
+        topics: boards.rebuilder.topics.clone(),
+        pool: boards.pool,
+        clock: Arc::new(SystemClock),
+    };
+    let listed = async || {
+        let limit = wire::ListDeadLettersRequest { limit: 10 };
+        let answer = operator.list_dead_letters(Request::new(limit)).await;
+        answer.unwrap().into_inner().dead_letters
+    };
+    let [letter] = &listed().await[..] else {
+        panic!("one record cannot be read");
+    };
+    let drop = async |dry_run| {
+        let request = wire::DropDeadLetterRequest {
+            id: letter.id.clone(),
+            actor: "ada".to_owned(),
+            dry_run,
+        };
+        let answer = operator.drop_dead_letter(Request::new(request)).await;
+        answer.unwrap().into_inner()
+    };
+    assert!(drop(true).await.dropped);
+    assert_eq!(listed().await.len(), 1, "a dry run drops nothing");
+    let dropped = drop(false).await;
+    assert!(dropped.dropped && !dropped.action_id.is_empty());
+    assert_eq!(listed().await, []);
+    assert!(!drop(false).await.dropped, "it had been dropped already");
+    let id = letter.id.clone();
+    let asked = operator.get_dead_letter(Request::new(wire::GetDeadLetterRequest { id }));
+    let outcome = asked.await.unwrap().into_inner().outcome();
+    assert_eq!(outcome, wire::DeadLetterOutcome::Dropped);
 }
