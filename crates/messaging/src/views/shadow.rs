@@ -42,7 +42,8 @@ const DROPPED: &str = "
         select from dead_letter
         where consumer = $1 and topic = $2 and partition = $3 and record_offset = $4
           and outcome = 'dropped'
-    )";
+    ),
+    exists (select from consumer_position where consumer = $1)";
 
 /// A shadow of a view, and who is at work in it.
 #[derive(Clone, Debug)]
@@ -174,8 +175,7 @@ impl Shadow {
         Ok(row.try_get(0)?)
     }
 
-    /// Applies records; one that fails is looked for among them, and passed over where the live
-    /// consumer has dropped it.
+    /// Applies records; one that fails is looked for among them, and passed over where it may be.
     pub(super) async fn apply(&self, records: Vec<Received>) -> Result<Applied, Failure> {
         match self.try_apply(&records).await {
             Err(failure) if !failure.is_passing() => {}
@@ -187,7 +187,7 @@ impl Shadow {
                 Ok(Applied::Events(more)) => events = events.saturating_add(more),
                 Ok(other) => return Ok(other),
                 Err(failure) if failure.is_passing() => return Err(failure),
-                Err(_) if self.was_dropped(&record).await? => {}
+                Err(_) if self.may_pass_over(&record).await? => {}
                 Err(failure) => {
                     let (topic, partition, offset) =
                         (&record.topic, record.partition, record.offset);
@@ -228,7 +228,10 @@ impl Shadow {
         Ok(Applied::Events(events))
     }
 
-    async fn was_dropped(&self, record: &Received) -> Result<bool, postgres::Error> {
+    /// Whether a record that fails has no place in the view: the live consumer has dropped it; or it is no
+    /// event at all, and there is no consumer (the view is written along with its events), whose dead
+    /// letter an operator could drop.
+    async fn may_pass_over(&self, record: &Received) -> Result<bool, postgres::Error> {
         let params: [&(dyn ToSql + Sync); 4] = [
             &self.view.consumer.name,
             &&*record.topic,
@@ -237,7 +240,15 @@ impl Shadow {
         ];
         let connection = self.pool.get().await?;
         let row = connection.query_one(DROPPED, &params).await?;
-        Ok(row.try_get(0)?)
+        let (is_dropped, is_consumed) = (row.try_get::<_, bool>(0)?, row.try_get::<_, bool>(1)?);
+        let Err(malformed) = delivery(record) else {
+            return Ok(is_dropped);
+        };
+        if !is_dropped && !is_consumed {
+            let (topic, partition, offset) = (&*record.topic, record.partition, record.offset);
+            tracing::warn!(view = self.view.name, topic, partition, offset, %malformed, "a record that is no event is left out");
+        }
+        Ok(is_dropped || !is_consumed)
     }
 
     /// Puts the new tables into the place of the live ones, which are dropped, and the schema with them.
