@@ -41,6 +41,7 @@ impl World {
         let slots = self.stores.iter();
         let slots = slots.map(|(service, store)| (service.name(), Ok(vec![slot(store)])));
         Evidence {
+            unreadable: Ok(Vec::new()),
             dead: Ok(Vec::new()),
             addresses_logged: None,
             now: self.instant(),
