@@ -131,9 +131,7 @@ impl fmt::Display for Counted {
         match self {
             Self::Asked => f.write_str("asked for"),
             Self::Declined { up_to: None } => f.write_str("declined"),
-            Self::Declined { up_to: Some(small) } => {
-                write!(f, "declined of up to {small} minor units")
-            }
+            Self::Declined { up_to: Some(small) } => write!(f, "declined of up to {small}"),
         }
     }
 }
@@ -178,11 +176,17 @@ impl FromStr for Small {
 }
 
 impl fmt::Display for Small {
+    /// Amounts of named currencies as money; of the others it is not known what a minor unit is worth.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let otherwise = self.otherwise.iter().map(ToString::to_string);
-        let named = self.named.iter().map(|(of, max)| format!("{of}:{max}"));
-        let all: Vec<String> = otherwise.chain(named).collect();
-        f.write_str(&all.join(","))
+        for (place, (currency, max)) in self.named.iter().enumerate() {
+            let comma = if place > 0 { ", " } else { "" };
+            write!(f, "{comma}{}", Money::new(*max, *currency))?;
+        }
+        match self.otherwise {
+            Some(max) if self.named.is_empty() => write!(f, "{max} minor units"),
+            Some(max) => write!(f, " or {max} minor units of another currency"),
+            None => Ok(()),
+        }
     }
 }
 

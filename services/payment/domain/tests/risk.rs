@@ -114,15 +114,22 @@ fn a_rule_about_cards_does_not_count_customers() {
 
 #[test]
 fn a_decision_says_which_rule_and_what_it_counted() {
-    let table = rules("small=card declined<=200 1/60");
-    let mut card = Tally::default();
-    card.fold(&table, Subject::Card, declined(5), at(0));
-    let hit = table.judge(&[(Subject::Card, &card)], at(0)).unwrap();
-    assert_eq!(hit.rule, "small");
-    assert_eq!(
-        hit.detail,
-        "risk rule small: 1 declined of up to 200 minor units within 60 s"
-    );
+    for (max, shown) in [
+        ("200", "200 minor units"),
+        ("EUR:200", "2.00 EUR"),
+        (
+            "1000,NOK:10000,JPY:1500",
+            "100.00 NOK, 1500 JPY or 1000 minor units of another currency",
+        ),
+    ] {
+        let table = rules(&format!("small=card declined<={max} 1/60"));
+        let mut card = Tally::default();
+        card.fold(&table, Subject::Card, declined(5), at(0));
+        let hit = table.judge(&[(Subject::Card, &card)], at(0)).unwrap();
+        assert_eq!(hit.rule, "small");
+        let whole = format!("risk rule small: 1 declined of up to {shown} within 60 s");
+        assert_eq!(hit.detail, whole);
+    }
 }
 
 #[test]

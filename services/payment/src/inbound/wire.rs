@@ -142,10 +142,22 @@ pub(super) fn outcome(outcome: Outcome) -> proto::Outcome {
         Outcome::Unknown { detail } => Said::Unknown(proto::Unknown { detail }),
         Outcome::Refused { reason, detail } => Said::Refused(proto::Refused {
             reason: reason_to_wire(reason).into(),
-            detail,
+            detail: told_of(reason, detail),
         }),
     };
     proto::Outcome { result: Some(said) }
+}
+
+/// What is answered ends in front of the customer. Which rule it was, and its limits, are for who runs this:
+/// they are on record.
+fn told_of(reason: RefusalReason, detail: String) -> String {
+    match reason {
+        RefusalReason::Risk => "a risk rule refuses the payment".to_owned(),
+        RefusalReason::Reversed
+        | RefusalReason::NotAuthorised
+        | RefusalReason::Processor
+        | RefusalReason::Mismatch => detail,
+    }
 }
 
 const fn effect_to_wire(effect: Effect) -> proto::Effect {

@@ -283,7 +283,35 @@ async fn the_rule_is_shown_with_the_payment() {
             (operation.risk_rule.as_str(), operation.state.as_str()),
             (rule, state)
         );
+        let whole = operation.detail == "risk rule one: 1 asked for within 60 s";
+        assert_eq!(whole, state == "refused", "{}", operation.detail);
     }
+}
+
+#[tokio::test]
+async fn who_is_refused_learns_neither_the_rule_nor_its_limits() {
+    let shop = Shop::with_rules("one=customer asked 1/60").await;
+    let payments = Payments::new(shop.operations());
+    let mut answers = Vec::new();
+    for _ in 0..2 {
+        let request = proto::AuthoriseRequest {
+            order_id: an_order().to_string(),
+            amount: Some(brewline_proto::money::v1::Money {
+                amount_minor: AMOUNT,
+                currency: "EUR".to_owned(),
+            }),
+            token: "tok_ok".to_owned(),
+            customer_id: "a".to_owned(),
+            ..proto::AuthoriseRequest::default()
+        };
+        let answer = payments.authorise(Request::new(request)).await.unwrap();
+        answers.push(answer.into_inner().outcome.unwrap().result.unwrap());
+    }
+    let Some(proto::outcome::Result::Refused(refused)) = answers.pop() else {
+        panic!("it was not refused");
+    };
+    assert_eq!(refused.reason(), proto::RefusalReason::Risk);
+    assert_eq!(refused.detail, "a risk rule refuses the payment");
 }
 
 #[test]
