@@ -115,16 +115,47 @@ impl From<wire::Because> for ReasonView {
             both,
             of,
         } = because;
-        let text = if likes.is_empty() {
-            format!("{of} customers tried it")
-        } else {
-            format!("{both} of the {of} customers who tried {likes_name} tried it too")
+        let text = match (likes.is_empty(), both, of) {
+            (true, _, 1) => "1 customer tried it".to_owned(),
+            (true, _, _) => format!("{of} customers tried it"),
+            (false, 1, 1) => format!("the one customer who tried {likes_name} tried it too"),
+            (false, _, _) => {
+                format!("{both} of the {of} customers who tried {likes_name} tried it too")
+            }
         };
         Self {
             text,
             likes,
             both,
             of,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_customer_is_no_crowd() {
+        for (likes, both, of, text) in [
+            ("", 0, 1, "1 customer tried it"),
+            ("", 0, 2, "2 customers tried it"),
+            ("v60", 1, 1, "the one customer who tried V60 tried it too"),
+            (
+                "v60",
+                1,
+                2,
+                "1 of the 2 customers who tried V60 tried it too",
+            ),
+        ] {
+            let because = wire::Because {
+                likes: likes.to_owned(),
+                likes_name: "V60".to_owned(),
+                both,
+                of,
+            };
+            assert_eq!(ReasonView::from(because).text, text);
         }
     }
 }
