@@ -298,7 +298,7 @@ impl<H: Handler> Worker<H> {
         tracing::error!(
             consumer = self.name(),
             reason = verdict.reason,
-            record = ?batch.lone(),
+            record = batch.lone_name(),
             trace_id = delivery.as_ref().and_then(trace_id),
             "a record becomes a dead letter"
         );

@@ -82,4 +82,44 @@ impl<R> Batch<R> {
             _ => None,
         }
     }
+
+    /// That place in words: topic/partition/offset.
+    #[must_use]
+    pub fn lone_name(&self) -> Option<String> {
+        let (place, offset) = self.lone()?;
+        Some(format!("{place}/{offset}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lone_record_is_named_by_its_place() {
+        let place = TopicPartition {
+            topic: "orders".into(),
+            partition: 3,
+        };
+        let step = Move {
+            place,
+            epoch: 1,
+            first: 41,
+            next: 42,
+            items: 1,
+        };
+        let item = Item {
+            offset: 41,
+            bytes: 0,
+            record: (),
+        };
+        let mut batch = Batch {
+            moves: vec![step],
+            items: vec![item.clone()],
+            doubt: Doubt::Counted,
+        };
+        assert_eq!(batch.lone_name().as_deref(), Some("orders/3/41"));
+        batch.items.push(item);
+        assert_eq!(batch.lone_name(), None, "it is not alone");
+    }
 }
