@@ -132,6 +132,8 @@ async fn what_nobody_knows_is_refused_by_name() {
     store.store_id = "store-nowhere".to_owned();
     let mut customer = good();
     customer.customer_id = "customer-nobody".to_owned();
+    let mut neither = store.clone();
+    neither.customer_id.clone_from(&customer.customer_id);
     let mut product = good();
     product.lines[0].product_id = "tea".to_owned();
     let mut quantity = good();
@@ -139,12 +141,14 @@ async fn what_nobody_knows_is_refused_by_name() {
     for (request, reason, field) in [
         (store, "unknown-store", "storeId"),
         (customer, "unknown-customer", "customerId"),
+        (neither, "unknown-store", "storeId"),
         (product, "unknown-product", "lines[0].productId"),
         (quantity, "invalid-request", "lines[0].quantity"),
     ] {
         let status = shop.place(request).await.unwrap_err();
         assert_eq!(says(&status), (Code::InvalidArgument, reason.to_owned()));
         assert_eq!(fields(&status)[0].0, field);
+        assert!(status.message().starts_with(field), "{status}");
     }
     // Nothing is kept under the key: it is still free.
     assert!(!shop.place(good()).await.unwrap().replayed);

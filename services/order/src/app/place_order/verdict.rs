@@ -37,21 +37,20 @@ pub(super) fn judge(
     }
 }
 
-fn invalid(fields: Vec<FieldFault>) -> Refusal {
-    let reason = reason(&fields);
+/// The first fault is the one that the answer as a whole names, by word and by sentence.
+fn invalid(mut fields: Vec<FieldFault>) -> Refusal {
+    fields.sort_by_key(|fault| kind(&fault.field).0);
+    let reason = fields.first().map(|fault| kind(&fault.field).1);
+    let reason = reason.unwrap_or("invalid-request");
     Refusal::Invalid { reason, fields }
 }
 
-/// One word for all faults: the first of them in the order in which a caller would mend them.
-fn reason(fields: &[FieldFault]) -> &'static str {
-    let any = |wrong: fn(&str) -> bool| fields.iter().any(|fault| wrong(&fault.field));
-    if any(|field| field == "storeId") {
-        "unknown-store"
-    } else if any(|field| field == "customerId") {
-        "unknown-customer"
-    } else if any(|field| field.ends_with(".productId")) {
-        "unknown-product"
-    } else {
-        "invalid-request"
+/// What a fault of a field is called, and its place in the order in which a caller would mend them.
+fn kind(field: &str) -> (u8, &'static str) {
+    match field {
+        "storeId" => (0, "unknown-store"),
+        "customerId" => (1, "unknown-customer"),
+        field if field.ends_with(".productId") => (2, "unknown-product"),
+        _ => (3, "invalid-request"),
     }
 }
