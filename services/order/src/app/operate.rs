@@ -148,6 +148,9 @@ impl Action {
                 "it is parked for `{}`: only an order whose capture is refused for good is given up",
                 other.as_str()
             ))),
+            (Self::GiveUp | Self::Retry, None) if state.phase.is_closed() => Err(Error::Refused(
+                format!("it is not parked: it has ended, {}", state.phase),
+            )),
             (Self::GiveUp | Self::Retry, None) => Err(Error::Refused(format!(
                 "it is not parked: it is {} and goes on by itself",
                 state.phase

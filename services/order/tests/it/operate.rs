@@ -148,6 +148,23 @@ async fn a_saga_whose_next_input_is_a_dead_letter_is_shown_as_waiting_for_it() {
 }
 
 #[tokio::test]
+async fn what_has_ended_is_not_said_to_go_on() {
+    let shop = Shop::open().await;
+    let order_id = shop.confirmed("k").await;
+    let id = order_id.parse().unwrap();
+    let waits = give_up(&shop.parts, id, ANA).await.unwrap_err();
+    assert!(waits.to_string().ends_with("goes on by itself"), "{waits}");
+    let connection = shop.parts.pool.get().await.unwrap();
+    let ended = "update saga set state = 'undone', open = false";
+    connection.execute(ended, &[]).await.unwrap();
+    let ended = give_up(&shop.parts, id, ANA).await.unwrap_err();
+    assert!(
+        ended.to_string().ends_with("it has ended, undone"),
+        "{ended}"
+    );
+}
+
+#[tokio::test]
 async fn a_cancellation_waits_visibly_for_an_answer_that_is_a_dead_letter() {
     let shop = Shop::open().await;
     let order_id = shop.confirmed("k").await;
