@@ -69,6 +69,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "claims",
         sql: include_str!("../migrations/0005_claims.sql"),
     },
+    Migration {
+        version: 6,
+        name: "no_statistics_of_persons",
+        sql: include_str!("../migrations/0006_no_statistics_of_persons.sql"),
+    },
 ];
 
 /// Starts the service: schema, relay, consumers, workers, gRPC.

@@ -42,4 +42,9 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "erasure_waits",
         sql: include_str!("../migrations/0008_erasure_waits.sql"),
     },
+    Migration {
+        version: 9,
+        name: "no_statistics_of_persons",
+        sql: include_str!("../migrations/0009_no_statistics_of_persons.sql"),
+    },
 ];
