@@ -179,13 +179,17 @@ fn unreachable(error: &SmtpError) -> MailAnswer {
     }
 }
 
-/// A connection that broke says nothing: the server may have the mail.
+/// A connection that broke says nothing: the server may have the mail. What this side did not even hand in
+/// never can be: it needs what the server does not speak, such as an address beyond ASCII.
 fn refused(error: &SmtpError) -> MailAnswer {
     match error.status() {
         Some(code) if error.is_permanent() => {
             MailAnswer::Never(format!("the mail server answered {code}"))
         }
         Some(code) => MailAnswer::NotNow(format!("the mail server answered {code}")),
+        None if error.is_client() => {
+            MailAnswer::Never("the mail server does not take such an address".to_owned())
+        }
         None => MailAnswer::NotNow("the connection to the mail server broke".to_owned()),
     }
 }

@@ -129,6 +129,22 @@ async fn a_mail_refused_for_good_fails_and_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_mail_that_the_server_can_never_take_fails_and_is_told() {
+    let (post, worker) = Post::with("ana").await;
+    post.run("update customer set email = 'ü@example.com'")
+        .await;
+    let order = Order::of("ana");
+    post.deliver(&[order.confirmed()]).await;
+    post.until_state(&order, "failed").await;
+    assert_eq!(post.told().await, ["NotificationFailed"]);
+    let tried = post.rows("select attempts, reason from delivery").await;
+    let (attempts, reason): (i32, String) = (tried[0].get(0), tried[0].get(1));
+    assert_eq!(attempts, 1, "{reason}");
+    assert!(!reason.contains('@'), "{reason}");
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_slow_mail_delays_no_other() {
     let (post, worker) = Post::with("ana").await;
     let told = json!({ "mode": "hang", "count": 1 });

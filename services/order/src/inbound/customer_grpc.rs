@@ -186,6 +186,11 @@ fn check_email(faults: &mut Faults, email: &str) {
     if !whole || email.len() > EMAIL_CHARS_MAX {
         let detail = format!("an address is name@host, at most {EMAIL_CHARS_MAX} characters");
         faults.add("email", detail);
+    } else if !email.is_ascii() {
+        // Other letters need SMTPUTF8 at every server on the way.
+        let detail =
+            "no mail can be delivered to it: only ASCII letters, a host name in its `xn--` form";
+        faults.add("email", detail);
     }
 }
 
@@ -215,7 +220,7 @@ mod tests {
 
     #[test]
     fn addresses_are_one_name_at_one_host() {
-        for right in ["ada@example.org", "a.b+c@x.co"] {
+        for right in ["ada@example.org", "a.b+c@x.co", "u@xn--tda.test"] {
             assert!(!faults_of(check_email, right), "{right} was refused");
         }
         for wrong in [
@@ -228,6 +233,8 @@ mod tests {
             "a@b@c",
             "<a@x>",
             "a@x\r\nBcc:",
+            "ü@x.test",
+            "u@ü.test",
         ] {
             assert!(faults_of(check_email, wrong), "{wrong} was taken");
         }
