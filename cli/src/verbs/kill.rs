@@ -38,9 +38,12 @@ pub async fn run(arguments: Arguments, stack: &Stack) -> anyhow::Result<ExitCode
 pub async fn tell(stack: &Stack, wish: &Wish) -> anyhow::Result<ExitCode> {
     match control::ask(stack.folder(), wish).await? {
         Some(_) => Ok(ExitCode::SUCCESS),
-        None => {
-            let shown = stack.folder().root().display();
-            Err(Unknown(format!("nothing runs on {shown}")).into())
-        }
+        None => Err(nothing_runs(stack)),
     }
+}
+
+/// What is said when no supervisor listens.
+pub(super) fn nothing_runs(stack: &Stack) -> anyhow::Error {
+    let shown = stack.folder().root().display();
+    Unknown(format!("nothing runs on {shown}")).into()
 }
