@@ -139,7 +139,7 @@ async fn list(stack: &Stack, wanted: &List) -> anyhow::Result<ExitCode> {
     let mut letters: Vec<(&str, DeadLetter)> = answers;
     letters.retain(|(_, letter)| wanted.wants(letter));
     letters.sort_by_key(|(_, letter)| letter.at.map(|at| (at.seconds, at.nanos)));
-    print::list(&letters, wanted.json)?;
+    print::list(&letters, &silent, wanted.json)?;
     answered(&silent)
 }
 
@@ -167,7 +167,7 @@ async fn actions(stack: &Stack, limit: i32, json: bool) -> anyhow::Result<ExitCo
     actions.sort_by_key(|(_, action): &(_, OperatorAction)| {
         std::cmp::Reverse(action.at.map(|at| (at.seconds, at.nanos)))
     });
-    print::actions(&actions, json)?;
+    print::actions(&actions, &silent, json)?;
     answered(&silent)
 }
 

@@ -91,6 +91,11 @@ async fn list(
     limit: i32,
     as_json: bool,
 ) -> anyhow::Result<()> {
+    let nothing = if state.is_empty() {
+        "no open sagas".to_owned()
+    } else {
+        format!("no sagas that are {state}")
+    };
     let request = ListSagasRequest { state, limit };
     let sagas = client
         .list_sagas(request)
@@ -101,6 +106,10 @@ async fn list(
     if as_json {
         let items: Vec<Value> = sagas.iter().map(saga_json).collect();
         return terminal::say_json(&json!({ "items": items }));
+    }
+    if sagas.is_empty() {
+        terminal::say(nothing);
+        return Ok(());
     }
     let mut table = Table::new();
     table.load_style(NOTHING);

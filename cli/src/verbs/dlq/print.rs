@@ -11,14 +11,18 @@ use serde_json::{Value, json};
 use crate::verbs::operator::instant;
 use crate::{decode, terminal};
 
-/// A list of dead letters.
-pub(super) fn list(letters: &[(&str, DeadLetter)], as_json: bool) -> anyhow::Result<()> {
+/// A list of dead letters, as far as services answered: that there are none is said when all did.
+pub(super) fn list(
+    letters: &[(&str, DeadLetter)],
+    silent: &[&str],
+    as_json: bool,
+) -> anyhow::Result<()> {
     if as_json {
         let items: Vec<Value> = letters.iter().map(|(s, l)| letter_json(s, l)).collect();
-        return terminal::say_json(&json!({ "items": items }));
+        return terminal::say_json(&json!({ "items": items, "notAnswered": silent }));
     }
     if letters.is_empty() {
-        terminal::say("no dead letters");
+        none("no dead letters", silent);
         return Ok(());
     }
     let mut table = Table::new();
@@ -166,8 +170,12 @@ pub(super) fn dropped(
     Ok(())
 }
 
-/// What operators have done.
-pub(super) fn actions(actions: &[(&str, OperatorAction)], as_json: bool) -> anyhow::Result<()> {
+/// What operators have done, as far as services answered.
+pub(super) fn actions(
+    actions: &[(&str, OperatorAction)],
+    silent: &[&str],
+    as_json: bool,
+) -> anyhow::Result<()> {
     if as_json {
         let items: Vec<Value> = actions
             .iter()
@@ -183,7 +191,11 @@ pub(super) fn actions(actions: &[(&str, OperatorAction)], as_json: bool) -> anyh
                 })
             })
             .collect();
-        return terminal::say_json(&json!({ "items": items }));
+        return terminal::say_json(&json!({ "items": items, "notAnswered": silent }));
+    }
+    if actions.is_empty() {
+        none("no actions on record", silent);
+        return Ok(());
     }
     let mut table = Table::new();
     table.load_style(NOTHING);
@@ -200,6 +212,13 @@ pub(super) fn actions(actions: &[(&str, OperatorAction)], as_json: bool) -> anyh
     }
     terminal::say(table);
     Ok(())
+}
+
+/// Nothing was found: which says something only when everybody was heard. Who was not is told as an error.
+fn none(sentence: &str, silent: &[&str]) {
+    if silent.is_empty() {
+        terminal::say(sentence);
+    }
 }
 
 fn audit(action_id: &str) {
