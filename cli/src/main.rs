@@ -214,6 +214,29 @@ mod tests {
     use super::*;
 
     #[test]
+    fn every_verb_is_known_to_the_script_and_named_in_the_readme() {
+        let (script, readme) = (
+            include_str!("../../brewline"),
+            include_str!("../../README.md"),
+        );
+        let list = script.split_once("\nverbs=\"").unwrap().1;
+        let list = list.split_once('"').unwrap().0.replace('\\', " ");
+        let script: Vec<&str> = list.split_whitespace().collect();
+        let table = readme.split_once("## Verbs").unwrap().1;
+        let table = table.split_once("\n## ").unwrap().0;
+        for verb in Cli::command()
+            .get_subcommands()
+            .filter(|v| !v.is_hide_set())
+        {
+            let name = verb.get_name();
+            assert!(script.contains(&name), "the script does not know {name}");
+            let named = [format!("`{name}`"), format!("`{name} ")];
+            let named = named.iter().any(|name| table.contains(name.as_str()));
+            assert!(named, "the README's table does not name {name}");
+        }
+    }
+
+    #[test]
     fn no_two_arguments_of_a_verb_are_one() {
         Cli::command().debug_assert();
     }

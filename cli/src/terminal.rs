@@ -3,9 +3,13 @@
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal as _, Write as _};
+use std::os::fd::AsFd;
 
 use anyhow::Context as _;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
 use serde::Serialize;
+use tokio::sync::oneshot;
 
 /// A line of data. A closed pipe (`| head`) is no fault.
 pub fn say(line: impl Display) {
@@ -31,6 +35,32 @@ pub fn step(line: impl Display) {
 pub fn say_json(data: &impl Serialize) -> anyhow::Result<()> {
     say(serde_json::to_string(data).context("write JSON")?);
     Ok(())
+}
+
+/// Ends once nobody reads standard output any more: a command that only prints has no more to do then. A
+/// thread that ends with the process does the waiting, so that no other event is needed to find out.
+pub async fn unread() {
+    let (tell, told) = oneshot::channel();
+    std::thread::spawn(move || {
+        if wait_unread(io::stdout()) {
+            tell.send(()).ok();
+        }
+    });
+    if told.await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Waits until the other end of a pipe is closed; false when that cannot be seen.
+fn wait_unread(out: impl AsFd) -> bool {
+    loop {
+        // Asked for nothing, it tells of errors alone.
+        match poll(&mut [PollFd::new(&out, PollFlags::empty())], None) {
+            Ok(_) => return true,
+            Err(Errno::INTR) => {}
+            Err(_) => return false,
+        }
+    }
 }
 
 /// Shows what goes on as one line that replaces itself; nothing when output is no terminal.
@@ -65,5 +95,25 @@ impl Progress {
 impl Drop for Progress {
     fn drop(&mut self) {
         self.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_closed_pipe_is_noticed_although_nothing_is_written() {
+        let (reader, writer) = io::pipe().unwrap();
+        let (tell, told) = mpsc::channel();
+        std::thread::spawn(move || tell.send(wait_unread(writer)));
+        let early = told.recv_timeout(Duration::from_millis(50));
+        assert!(early.is_err(), "somebody still reads");
+        drop(reader);
+        let noticed = told.recv_timeout(Duration::from_secs(10));
+        assert_eq!(noticed, Ok(true));
     }
 }

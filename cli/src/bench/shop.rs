@@ -20,6 +20,11 @@ const PRODUCTS: usize = 20;
 const CONNECTIONS: usize = 32;
 /// How long a request of the set-up may take, and for how long it is tried again.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How often a request of the set-up is made when the platform is too busy for it. Each may be repeated: it
+/// sets, or it has a key.
+const TRIES: u32 = 5;
+/// Before the second try; one longer by as much before each further one.
+const PAUSE: Duration = Duration::from_millis(300);
 
 /// How a shop is made.
 #[derive(Clone, Copy, Debug)]
@@ -148,8 +153,7 @@ async fn wishes(client: &mut Client, customer: &str, mails: bool) -> anyhow::Res
     };
     let body = json!({ "channels": channels, "kinds": kinds });
     let path = format!("/v1/customers/{customer}/preferences");
-    let answer = client.send(Method::PUT, &path, None, body.to_string());
-    let answer = answer.await.with_context(|| format!("call {path}"))?;
+    let answer = patiently(client, Method::PUT, &path, None, &body).await?;
     if answer.status == StatusCode::NOT_FOUND {
         return Ok(());
     }
@@ -208,12 +212,33 @@ async fn call(
     key: Option<&str>,
     body: &Value,
 ) -> anyhow::Result<Value> {
-    let answer = client
-        .send(method, path, key, body.to_string())
-        .await
-        .with_context(|| format!("call {path}"))?;
+    let answer = patiently(client, method, path, key, body).await?;
     successful(&answer, path)?;
     Ok(serde_json::from_slice(&answer.body).unwrap_or(Value::Null))
+}
+
+/// The answer to a request, repeated a few times while the platform says that it is too busy.
+async fn patiently(
+    client: &mut Client,
+    method: Method,
+    path: &str,
+    key: Option<&str>,
+    body: &Value,
+) -> anyhow::Result<Answer> {
+    let mut tries = 1;
+    loop {
+        let answer = client.send(method.clone(), path, key, body.to_string());
+        let answer = answer.await.with_context(|| format!("call {path}"))?;
+        let busy = [
+            StatusCode::SERVICE_UNAVAILABLE,
+            StatusCode::TOO_MANY_REQUESTS,
+        ];
+        if tries == TRIES || !busy.contains(&answer.status) {
+            return Ok(answer);
+        }
+        tokio::time::sleep(PAUSE * tries).await;
+        tries += 1;
+    }
 }
 
 fn successful(answer: &Answer, path: &str) -> anyhow::Result<()> {
@@ -229,8 +254,53 @@ fn successful(answer: &Answer, path: &str) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use brewline_chaos::history::{History, Phase};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
 
     use super::*;
+
+    /// A gateway that is too busy `busy` times before it does what it is asked; the requests it got.
+    async fn busy_gateway(busy: u32) -> (String, tokio::task::JoinHandle<u32>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let served = tokio::spawn(async move {
+            let mut requests = 0;
+            loop {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let mut read = Vec::new();
+                while !read.ends_with(b"{}") {
+                    assert!(stream.read_buf(&mut read).await.unwrap() > 0);
+                }
+                requests += 1;
+                let status = if requests > busy {
+                    "200 OK"
+                } else {
+                    "503 Busy"
+                };
+                let answer = format!(
+                    "HTTP/1.1 {status}\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{{}}"
+                );
+                stream.write_all(answer.as_bytes()).await.unwrap();
+                stream.shutdown().await.unwrap();
+                if requests > busy || requests == TRIES {
+                    return requests;
+                }
+            }
+        });
+        (url, served)
+    }
+
+    #[tokio::test]
+    async fn a_platform_that_is_too_busy_is_asked_again_a_few_times() {
+        for (busy, requests, made) in [(2, 3, true), (99, 5, false)] {
+            let (url, served) = busy_gateway(busy).await;
+            let mut client = Client::new(&url, PATIENCE);
+            let body = json!({});
+            let answer = call(&mut client, Method::PUT, "/v1/stores/s", None, &body).await;
+            assert_eq!(answer.is_ok(), made, "{answer:?}");
+            assert_eq!(served.await.unwrap(), requests);
+        }
+    }
 
     #[tokio::test]
     async fn the_first_orders_stand_in_the_journal_even_when_nobody_answers() {

@@ -57,7 +57,7 @@ enum From {
     Now,
 }
 
-/// Shows events until Ctrl-C or, when asked, the end.
+/// Shows events until Ctrl-C, until nobody reads them any more (`| head`) or, when asked, to the end.
 ///
 /// # Errors
 /// When no stack runs or the broker does not answer.
@@ -92,9 +92,11 @@ pub async fn run(arguments: Arguments, stack: &Stack) -> anyhow::Result<ExitCode
     let mut reader = Reader::open(&config, &names, from, until)
         .await
         .context("read the topics")?;
+    let mut unread = std::pin::pin!(terminal::unread());
     loop {
         tokio::select! {
             _ = tokio::signal::ctrl_c() => return Ok(ExitCode::SUCCESS),
+            () = &mut unread => return Ok(ExitCode::SUCCESS),
             next = reader.next() => match next {
                 Some(record) => show(&record.context("read the topics")?, &tail)?,
                 None => return Ok(ExitCode::SUCCESS),

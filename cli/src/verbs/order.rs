@@ -13,6 +13,9 @@ use crate::stack::Stack;
 use crate::verbs::given;
 use crate::{exit, terminal};
 
+/// The most that the gateway lists at once.
+const PAGE_SIZE_MAX: i64 = 100;
+
 /// Arguments of `order`.
 #[derive(Debug, Args)]
 pub struct Arguments {
@@ -60,7 +63,7 @@ enum Action {
         #[arg(long, value_parser = given::plain)]
         status: Option<String>,
         /// At most so many
-        #[arg(long, default_value_t = 20)]
+        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=PAGE_SIZE_MAX))]
         limit: u16,
         /// Print JSON
         #[arg(long)]

@@ -119,7 +119,7 @@ impl Report {
     }
 
     pub(super) fn print(&self) {
-        let line = |name: &str, text: String| terminal::say(format!("{name:<28}{text}"));
+        let line = |name: &str, text: String| terminal::say(named(name, &text));
         line(
             "offered",
             format!("{:.0} orders/s", self.offered_per_second),
@@ -251,6 +251,11 @@ impl Latency {
             self.p50, self.p99, self.p999
         )
     }
+}
+
+/// A figure behind its name, never right at it.
+fn named(name: &str, text: &str) -> String {
+    format!("{name:<27} {text}")
 }
 
 fn lag_by(closing: &Closing) -> BTreeMap<String, f64> {
@@ -439,5 +444,15 @@ mod tests {
         let cpu = Cpu::of(&before, &without, 2.0);
         assert_eq!(cpu.total, None);
         assert_eq!(cpu.by_process.keys().collect::<Vec<_>>(), ["bench"]);
+    }
+
+    #[test]
+    fn a_figure_stands_apart_from_its_name_however_long_that_is() {
+        assert_eq!(
+            named("reference", "1"),
+            format!("reference{}1", " ".repeat(19))
+        );
+        let long = "  brewline.notification.customers";
+        assert_eq!(named(long, "0.6 s"), format!("{long} 0.6 s"));
     }
 }
