@@ -263,6 +263,7 @@ mod tests {
     async fn busy_gateway(busy: u32) -> (String, tokio::task::JoinHandle<u32>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
+        #[allow(clippy::disallowed_methods, reason = "a test has no task tracker")]
         let served = tokio::spawn(async move {
             let mut requests = 0;
             loop {

@@ -81,7 +81,10 @@ mod tests {
     use super::*;
     use crate::stack::supervisor::ProcessReport;
 
-    fn report(processes: &[(&str, u16, u32, bool)]) -> StatusReport {
+    /// Service, instance, process, readiness.
+    type Seen = (&'static str, u16, u32, bool);
+
+    fn report(processes: &[Seen]) -> StatusReport {
         let processes = processes.iter().map(|(service, instance, pid, ready)| {
             let service = (*service).to_owned();
             ProcessReport {
@@ -101,7 +104,7 @@ mod tests {
     #[test]
     fn it_is_back_once_each_instance_is_another_process_and_ready() {
         let before = report(&[("a", 1, 10, true), ("a", 2, 20, true), ("b", 1, 30, true)]);
-        let not_yet: [(&[(&str, u16, u32, bool)], &[&str]); 4] = [
+        let not_yet: [(&[Seen], &[&str]); 4] = [
             (&[("a", 1, 10, true), ("a", 2, 20, true)], &["a/1", "a/2"]),
             (&[("a", 1, 11, true), ("a", 2, 0, false)], &["a/2"]),
             (&[("a", 1, 11, false), ("a", 2, 21, true)], &["a/1"]),
