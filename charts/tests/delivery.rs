@@ -52,15 +52,11 @@ fn steps(job: &Value) -> &[Value] {
 /// The verbs that the script at the root hands on.
 fn verbs() -> BTreeSet<String> {
     let script = text("brewline");
-    let list = script
-        .lines()
-        .find_map(|line| line.strip_prefix("verbs=\""));
-    let mut verbs: BTreeSet<String> = list
-        .unwrap()
-        .trim_end_matches('"')
-        .split_whitespace()
-        .map(str::to_owned)
-        .collect();
+    let (_, list) = script.split_once("\nverbs=\"").unwrap();
+    let (list, _) = list.split_once('"').unwrap();
+    // A list of two lines has a backslash at the end of the first.
+    let words = list.split_whitespace().filter(|word| *word != "\\");
+    let mut verbs: BTreeSet<String> = words.map(str::to_owned).collect();
     // The list is for a clone in which nothing is built; the command has more.
     for file in fs::read_dir(root().join("cli/src/verbs")).unwrap() {
         let name = file.unwrap().file_name().into_string().unwrap();
