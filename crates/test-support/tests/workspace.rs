@@ -67,7 +67,15 @@ const PICTURE: &[(&str, &[&str])] = &[
     ),
     (
         "cli",
-        &["chaos", "proto", "config", "telemetry", "kafka", "postgres"],
+        &[
+            "chaos",
+            "slo",
+            "proto",
+            "config",
+            "telemetry",
+            "kafka",
+            "postgres",
+        ],
     ),
     (
         "sim",

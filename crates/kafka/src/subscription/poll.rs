@@ -334,12 +334,16 @@ impl Poller {
 
     /// Asks where a partition ends that has been silent, and replaces a client that has lost one.
     fn look_for_standstill(&mut self) {
+        // A client that knows of its trouble gets over it by itself, and would only be held up.
+        if !self.member.connection.is_sound() {
+            return;
+        }
         let reading = self.member.state().reading();
         let Some(partition) = self.standstill.question(&reading, Instant::now()) else {
             return;
         };
         let (topic, place) = (&partition.topic, partition.partition);
-        // Asked again in a second, if it did not answer; a broker that is away has its own signs.
+        // Asked again in a second, if it did not answer.
         let asked = self
             .client
             .consumer()
