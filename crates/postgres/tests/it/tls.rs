@@ -69,9 +69,9 @@ impl Front {
 
     /// The test's database by way of the front, called by this name.
     fn config(&self, database: &TestDatabase, host: &str, parameters: &str) -> Config {
-        let (who, place) = database.url().rsplit_once('@').unwrap();
-        let (_, name) = place.split_once('/').unwrap();
-        let url = format!("{who}@{host}:{}/{name}?{parameters}", self.port);
+        let (who, _) = database.url().rsplit_once('@').unwrap();
+        let (port, name) = (self.port, database.name());
+        let url = format!("{who}@{host}:{port}/{name}?{parameters}");
         Config::from_url(&url, 2).unwrap()
     }
 
