@@ -2,7 +2,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use brewline_chaos::faults;
 use brewline_kernel::system::SystemClock;
 use brewline_kernel::{Clock as _, Timestamp};
@@ -55,6 +55,9 @@ const WHILE: i64 = 40;
 /// How often Kafka is made to miss its session, and how far: twice what `up` gives it.
 const FENCINGS: usize = 3;
 const PAST_ITS_SESSION: Duration = Duration::from_secs(3);
+
+/// How often a process is stopped to find it without a transaction; it is mostly without.
+const FREEZES_MAX: usize = 200;
 
 /// Holds one batch of orders open for long enough that others overtake it.
 const SLOW_COMMIT: &str = "order.before-commit=pause:1200";
@@ -282,7 +285,7 @@ pub(crate) async fn freeze_until_replaced(
         platform.relay_epoch(service).await?,
         consumer_epochs(platform, service).await?,
     );
-    faults::freeze(pid)?;
+    freeze_between_transactions(platform, service, pid).await?;
     let replaced = platform
         .until("the other one has relay and consumers", async || {
             let relay = platform.relay_epoch(service).await;
@@ -294,6 +297,29 @@ pub(crate) async fn freeze_until_replaced(
     replaced?;
     woken?;
     platform.closed_since(SystemClock.now(), WHILE).await
+}
+
+/// Stops the first replica while it has no transaction open. In the middle of one it keeps its locks until
+/// the server ends that, a minute later: the other one then waits, which is another fault.
+async fn freeze_between_transactions(
+    platform: &Platform,
+    service: &str,
+    pid: u32,
+) -> anyhow::Result<()> {
+    let sql = "select count(*) from pg_stat_activity
+               where application_name = $1 and xact_start is not null";
+    let (server, instance) = (platform.database(service)?, format!("{service}-1"));
+    for _ in 0..FREEZES_MAX {
+        faults::freeze(pid)?;
+        match number(&server, sql, &[&instance]).await {
+            Ok(0) => return Ok(()),
+            open => {
+                faults::thaw(pid)?;
+                open?;
+            }
+        }
+    }
+    bail!("{service} is never between its transactions")
 }
 
 /// The sum of a service's epochs as a consumer: it grows when a partition changes hands.
