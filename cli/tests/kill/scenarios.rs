@@ -6,7 +6,7 @@ use anyhow::{Context as _, bail};
 use brewline_chaos::faults;
 use brewline_kernel::system::SystemClock;
 use brewline_kernel::{Clock as _, Timestamp};
-use brewline_postgres::Instant;
+use brewline_postgres::{Instant, Pool};
 use serde_json::json;
 
 use crate::platform::{Platform, number};
@@ -308,7 +308,8 @@ async fn freeze_between_transactions(
 ) -> anyhow::Result<()> {
     let sql = "select count(*) from pg_stat_activity
                where application_name = $1 and xact_start is not null";
-    let (server, instance) = (platform.database(service)?, format!("{service}-1"));
+    // As its own role: of others' sessions the server does not say what they do.
+    let (server, instance) = (own_database(platform, service)?, format!("{service}-1"));
     for _ in 0..FREEZES_MAX {
         faults::freeze(pid)?;
         match number(&server, sql, &[&instance]).await {
@@ -328,16 +329,19 @@ async fn consumer_epochs(platform: &Platform, service: &str) -> anyhow::Result<i
     number(&platform.database(service)?, sql, &[]).await
 }
 
+/// A service's database as its own role.
+fn own_database(platform: &Platform, service: &str) -> anyhow::Result<Pool> {
+    let endpoints = platform.endpoints()?;
+    let url = endpoints.postgres.get(service);
+    let url = url.with_context(|| format!("no database of {service}"))?;
+    let config = brewline_postgres::Config::from_url(url, 1).context("read the address")?;
+    Ok(Pool::new(&config))
+}
+
 /// A transaction takes a position of the outbox and keeps it while orders are confirmed. Nobody may wait
 /// for it, and nothing behind it may be forgotten.
 async fn slow_transaction(platform: &Platform) -> anyhow::Result<()> {
-    let endpoints = platform.endpoints()?;
-    let url = endpoints
-        .postgres
-        .get("order")
-        .context("no database of order")?;
-    let config = brewline_postgres::Config::from_url(url, 1).context("read the address")?;
-    let pool = brewline_postgres::Pool::new(&config);
+    let pool = own_database(platform, "order")?;
     let db = pool.get().await?;
     db.batch_execute("begin; select pg_current_xact_id(); select nextval('outbox_position_0')")
         .await?;
