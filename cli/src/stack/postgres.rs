@@ -37,6 +37,10 @@ const VERSION_MIN: u32 = 14;
 
 /// Sized for two cores and some GiB shared with everything else of the stack. `synchronous_commit` stays
 /// on, and so does `fsync` where orders are taken ([`Durability`]).
+///
+/// Tables grow fast while they are young, so they are analysed often; and by a small sample, since nearly
+/// every row is found by its key: with the server's own 100, sampling took a seventh of all processor
+/// time under load.
 const SETTINGS: &str = "\
 listen_addresses = '127.0.0.1'
 max_connections = 200
@@ -58,6 +62,7 @@ max_parallel_workers_per_gather = 0
 autovacuum_naptime = 15s
 autovacuum_vacuum_scale_factor = 0.1
 autovacuum_analyze_scale_factor = 0.1
+default_statistics_target = 10
 timezone = 'UTC'
 logging_collector = off
 log_destination = 'stderr'

@@ -12,6 +12,7 @@ output "database_parameters" {
     "jit"                                 = "0"
     "max_parallel_workers_per_gather"     = "0"
     "random_page_cost"                    = "1.1"
+    "default_statistics_target"           = "10"
     "timezone"                            = "UTC"
   }
 }
