@@ -86,7 +86,7 @@ pub(crate) fn reinstall(release: &Release) -> anyhow::Result<String> {
 }
 
 /// A settled order's id.
-fn placed(release: &Release) -> anyhow::Result<String> {
+pub(crate) fn placed(release: &Release) -> anyhow::Result<String> {
     let text = release.brewline(&["order", "place", "espresso", "--wait", "--json"])?;
     let line = text.lines().rfind(|line| line.starts_with('{'));
     let order: Value = serde_json::from_str(line.context("no order was shown")?)?;

@@ -1,6 +1,6 @@
 //! The release under test: its names, and what is asked of it again and again.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
@@ -92,12 +92,38 @@ impl Release {
         self.upgrade_by("--set", settings)
     }
 
+    /// The same with values as JSON, and without waiting for the pods.
+    pub(crate) fn begin_upgrade(&self, settings: &[String]) -> anyhow::Result<String> {
+        self.helm(&self.upgrade_arguments("--set-json", settings))
+    }
+
     fn upgrade_by(&self, flag: &str, settings: &[String]) -> anyhow::Result<String> {
-        let mut arguments = vec!["upgrade", "--install", &self.name, &self.chart];
+        let mut arguments = self.upgrade_arguments(flag, settings);
         arguments.extend(["--wait", "--timeout", "10m"]);
+        self.helm(&arguments)
+    }
+
+    fn upgrade_arguments<'a>(&'a self, flag: &'a str, settings: &'a [String]) -> Vec<&'a str> {
+        let mut arguments = vec!["upgrade", "--install", &self.name, &self.chart];
         arguments.extend(self.values.iter().flat_map(|file| ["--values", file]));
         arguments.extend(settings.iter().flat_map(|pair| [flag, pair.as_str()]));
-        self.helm(&arguments)
+        arguments
+    }
+
+    /// A folder or file of the chart.
+    pub(crate) fn in_chart(&self, path: &str) -> PathBuf {
+        Path::new(&self.chart).join(path)
+    }
+
+    /// What a Service of the release answers over HTTP, asked through the cluster's API.
+    pub(crate) fn ask(&self, component: &str, port: u16, path: &str) -> anyhow::Result<Value> {
+        let service = format!(
+            "/api/v1/namespaces/{}/services/{}:{port}/proxy/{path}",
+            self.namespace,
+            self.object(component)
+        );
+        let text = kube::run("kubectl", &["get", "--raw", &service])?;
+        serde_json::from_str(&text).with_context(|| format!("understand {component}"))
     }
 
     /// The name of an object that belongs to one service.
