@@ -35,6 +35,7 @@ pub struct Watch {
     order_id: OrderId,
     waiter: Waiter,
     seen: i64,
+    has_seen_too_much: bool,
     ahead: VecDeque<wire::WatchOrderResponse>,
     is_final: bool,
     shutdown: CancellationToken,
@@ -72,6 +73,7 @@ impl Watchers {
             parts: parts.clone(),
             order_id,
             seen,
+            has_seen_too_much: false,
             ahead: VecDeque::new(),
             is_final: false,
             shutdown: self.shutdown.clone(),
@@ -85,6 +87,13 @@ impl Watchers {
 // === impl Watch ===
 
 impl Watch {
+    /// Whether its caller claims to have seen what has not happened yet: waiting for it to come would
+    /// leave out what comes first.
+    #[must_use]
+    pub const fn has_seen_too_much(&self) -> bool {
+        self.has_seen_too_much
+    }
+
     /// Whether there is nothing left to be told, now or ever.
     #[must_use]
     pub fn is_over(&self) -> bool {
@@ -118,6 +127,7 @@ impl Watch {
         let connection = self.parts.pool.get().await?;
         let standing = order_view::standing(&connection, self.order_id).await?;
         let standing = standing.ok_or(Error::NotFound)?;
+        self.has_seen_too_much = standing.version < self.seen;
         if standing.version > self.seen {
             let history = store::history(&connection, self.order_id).await?;
             for (event, order) in history {

@@ -155,6 +155,9 @@ impl OrderService for OrderGrpc {
         let watch = self.watchers.watch(&self.parts, order_id, seen).await;
         let watch = watch.map_err(refuse::watch)?;
         let watch = watch.ok_or_else(refuse::too_many_watchers)?;
+        if watch.has_seen_too_much() {
+            return Err(refuse::not_seen());
+        }
         if watch.is_over() {
             return Err(refuse::nothing_to_watch());
         }

@@ -47,6 +47,12 @@ pub(in crate::inbound) fn nothing_to_watch() -> Status {
     status::rejection(Code::OutOfRange, "order-final", detail)
 }
 
+/// A version that this order has not reached was never told of it.
+pub(in crate::inbound) fn not_seen() -> Status {
+    let detail = "the last event seen is ahead of the order: it is none that this stream gave";
+    status::rejection(Code::OutOfRange, "invalid-last-event-id", detail)
+}
+
 pub(in crate::inbound) fn too_many_watchers() -> Status {
     let detail = "too many watch orders here at the moment";
     status::busy("overloaded", detail, status::COME_AGAIN)
