@@ -82,10 +82,7 @@ impl EvidenceReader {
         // The journal is read after the tables: a request is written down before it is sent, so the
         // journal then knows of every order in them.
         let history = sources.journal.as_deref().map(journal);
-        let mut slots_after = BTreeMap::new();
-        for service in keepers {
-            slots_after.insert(service, read(&sources, service, messaging::slots).await);
-        }
+        let slots_after = slots(&sources, keepers).await;
         Evidence {
             now,
             since,
@@ -168,6 +165,18 @@ async fn keepers(sources: &Sources) -> Vec<&'static str> {
         }
     }
     keepers
+}
+
+/// Where the relays of these services stand.
+async fn slots(
+    sources: &Sources,
+    keepers: Vec<&'static str>,
+) -> BTreeMap<&'static str, Result<Vec<messaging::Slot>, String>> {
+    let mut all = BTreeMap::new();
+    for service in keepers {
+        all.insert(service, read(sources, service, messaging::slots).await);
+    }
+    all
 }
 
 /// Whether a service's database has this table.
