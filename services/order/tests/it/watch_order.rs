@@ -104,7 +104,10 @@ async fn what_cannot_be_watched_is_refused_at_once() {
     assert_eq!(unknown, (Code::NotFound, "unknown-order".to_owned()));
     let order_id = shop.placed("k").await;
     let ahead = refused(watch(&shop.orders, &order_id, 2).await);
-    assert_eq!(ahead, (Code::OutOfRange, "invalid-last-event-id".to_owned()));
+    assert_eq!(
+        ahead,
+        (Code::OutOfRange, "invalid-last-event-id".to_owned())
+    );
     let mut open = Vec::new();
     for _ in 0..3 {
         open.push(watch(&shop.orders, &order_id, 0).await.unwrap());
