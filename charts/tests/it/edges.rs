@@ -226,6 +226,28 @@ fn everybody_asks_for_names_and_nobody_else_is_asked() {
 }
 
 #[test]
+fn kedas_operator_asks_the_bundled_prometheus_when_it_scales_by_it() {
+    let from = |sets: &[&str]| {
+        let all = rendered(&[&["observability.enabled=true"], sets].concat());
+        let policy = crate::find(&all, "NetworkPolicy", "brewline-prometheus");
+        let from = policy.value["spec"]["ingress"][0]["from"].clone();
+        from.as_array().unwrap().clone()
+    };
+    let usual = from(&[]);
+    let another = "autoscaling.prometheusUrl=http://prometheus.monitoring:9090";
+    assert_eq!(from(&["autoscaling.mode=keda", another]), usual);
+    let scaling = from(&["autoscaling.mode=keda"]);
+    assert_eq!(scaling.len(), usual.len() + 1);
+    assert_eq!(
+        scaling.last().unwrap(),
+        &serde_json::json!({
+            "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "keda"}},
+            "podSelector": {"matchLabels": {"app": "keda-operator"}},
+        })
+    );
+}
+
+#[test]
 fn webhooks_may_go_to_the_world_and_not_to_the_network_behind_us() {
     let all = rendered(&[]);
     let policy = crate::find(&all, "NetworkPolicy", "brewline-notification");

@@ -253,6 +253,20 @@ fn seconds_behind_are_asked_for_by_names_that_exist() {
 }
 
 #[test]
+fn the_bundled_prometheus_is_found_from_kedas_namespace() {
+    let all = rendered(&[
+        "observability.enabled=true",
+        "autoscaling.mode=keda",
+        "services.order.autoscaling.enabled=true",
+    ]);
+    let order = find(&all, "ScaledObject", "brewline-order");
+    assert_eq!(
+        order.text("/spec/triggers/0/metadata/serverAddress"),
+        "http://brewline-prometheus.shop:9090"
+    );
+}
+
+#[test]
 fn a_changed_installation_is_provisioned_anew_and_the_demo_is_left_alone() {
     let job = |sets: &[&str], part: &str| {
         let all = rendered(sets);

@@ -68,6 +68,13 @@ fn what_is_needed_together_is_asked_for() {
             &["httpRoute.enabled=true"],
             "httpRoute.parent.name is needed",
         ),
+        (
+            &[
+                "autoscaling.mode=keda",
+                "services.order.autoscaling.enabled=true",
+            ],
+            "autoscaling.prometheusUrl is needed",
+        ),
     ] {
         let said = refused(sets);
         assert!(said.contains(wanted), "{sets:?}: {said}");
