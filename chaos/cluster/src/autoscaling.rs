@@ -19,7 +19,7 @@ const CONSUMER: &str = "inventory";
 /// So little processor time that one pod cannot follow the load, and three can. What it takes is batched,
 /// so that on a whole processor it follows more orders than a small node can place.
 const CONSUMER_CPU: &str = "10m";
-const SECONDS_BEHIND: &str = "2";
+const SECONDS_BEHIND: &str = "1";
 /// Where KEDA answers the autoscaler.
 const KEDA_METRICS: &str = "/apis/external.metrics.k8s.io/v1beta1";
 const GROWN_WITHIN: Duration = Duration::from_secs(120);
@@ -69,21 +69,17 @@ pub(crate) fn by_seconds_behind(release: &Release) -> anyhow::Result<String> {
     Ok(format!("{seen}; at most {behind:.4} s behind"))
 }
 
-fn behind_settings() -> [String; 9] {
+fn behind_settings() -> [String; 7] {
     let own = |name: &str, value: &str| format!("services.{CONSUMER}.{name}={value}");
-    let operator =
-        r#"[{"namespaceSelector":{},"podSelector":{"matchLabels":{"app":"keda-operator"}}}]"#;
     let cpu = format!("{CONSUMER_CPU:?}");
     [
         r#"autoscaling.mode="keda""#.to_owned(),
-        format!("observability.prometheus.from={operator}"),
         own("autoscaling.enabled", "true"),
         own("autoscaling.minReplicas", "1"),
         own("autoscaling.maxReplicas", "3"),
         own("autoscaling.secondsBehind", SECONDS_BEHIND),
         own("resources.requests.cpu", &cpu),
         own("resources.limits.cpu", &cpu),
-        own("resources.limits.memory", r#""256Mi""#),
     ]
 }
 
