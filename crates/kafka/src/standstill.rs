@@ -6,6 +6,11 @@
 //! reported: the partition is silent, like one that nobody writes to. So a partition that has stood
 //! still for a while has its end looked up, and when it still stands there a while later, below that
 //! end, the client is to be replaced.
+//!
+//! And a client can lose its brokers. One that is told of a cluster without brokers, as a cluster of one is
+//! while that one is fenced, gives up all it knows, those it began with included (2.12: it decommissions
+//! what metadata do not name), and connects to nobody ever after. Its group puts it out, and again nothing
+//! is reported. So a member without partitions whose client finds no broker for a while gets a new one.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -41,6 +46,36 @@ enum Found {
     /// So it was a while later too. A client made anew did not change it, or soon will: where the log
     /// ends without a record (compaction may leave that), no client ever gets further.
     Reported,
+}
+
+/// Whether a client has nobody to talk to, and nothing to lose by being replaced.
+#[derive(Debug, Default)]
+pub(crate) struct CutOff {
+    since: Option<Instant>,
+}
+
+/// A client that complains knows of brokers and goes on trying: it is given so much more patience.
+const PATIENCE_IN_TROUBLE: u32 = 6;
+
+// === impl CutOff ===
+
+impl CutOff {
+    /// A broker answered, or there was no need to ask.
+    pub(crate) const fn reached(&mut self) {
+        self.since = None;
+    }
+
+    /// No broker answered a member without partitions. True when it has been so for long enough: counting
+    /// begins anew then.
+    pub(crate) fn unreached(&mut self, complains: bool, patience: Duration, now: Instant) -> bool {
+        let since = *self.since.get_or_insert(now);
+        let factor = if complains { PATIENCE_IN_TROUBLE } else { 1 };
+        let is_over = now.saturating_duration_since(since) >= patience.saturating_mul(factor);
+        if is_over {
+            self.since = None;
+        }
+        is_over
+    }
 }
 
 // === impl Standstill ===
@@ -138,6 +173,26 @@ mod tests {
             let asked = self.question(next);
             asked.is_some_and(|asked| self.standstill.answered(&asked, end, self.now))
         }
+    }
+
+    #[test]
+    fn a_client_that_reaches_nobody_is_cut_off_after_a_while_and_a_complaining_one_later() {
+        let (mut cut_off, mut now) = (CutOff::default(), Instant::now());
+        assert!(!cut_off.unreached(false, PATIENCE, now));
+        now += PATIENCE;
+        assert!(!cut_off.unreached(true, PATIENCE, now));
+        assert!(cut_off.unreached(false, PATIENCE, now));
+        assert!(!cut_off.unreached(false, PATIENCE, now), "it counts anew");
+        now += PATIENCE * 5;
+        assert!(!cut_off.unreached(true, PATIENCE, now));
+        cut_off.reached();
+        now += PATIENCE;
+        assert!(
+            !cut_off.unreached(true, PATIENCE, now),
+            "one answered meanwhile"
+        );
+        now += PATIENCE * 6;
+        assert!(cut_off.unreached(true, PATIENCE, now));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The client behind a subscription, which can be replaced while the subscription lives on.
 
 use std::sync::Arc;
+use std::{mem, thread};
 
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
@@ -46,12 +47,26 @@ impl Client {
         self.subscribe()
     }
 
+    /// Joins the group with a client that knows nothing, in the place of one that knows nobody. That one
+    /// cannot leave: leaving waits for a coordinator that it never finds. A thread of its own waits with it,
+    /// and it is not heard any more.
+    pub(super) fn abandon(&mut self) -> Result<(), Error> {
+        let fresh = make(&self.settings, Arc::clone(self.member()))?;
+        let old = mem::replace(&mut self.consumer, fresh);
+        old.context().mute();
+        thread::Builder::new()
+            .name("kafka-abandoned".to_owned())
+            .spawn(move || drop(old))
+            .map_err(|_| Error::Closed)?;
+        self.subscribe()
+    }
+
     pub(super) const fn consumer(&self) -> &BaseConsumer<Callbacks> {
         &self.consumer
     }
 
     pub(super) fn member(&self) -> &Arc<Membership> {
-        &self.consumer.context().0
+        self.consumer.context().member()
     }
 
     /// What it subscribes to.
@@ -73,7 +88,7 @@ fn make(
 ) -> Result<BaseConsumer<Callbacks>, Error> {
     let shared = Arc::clone(&member.shared);
     let mut consumer: BaseConsumer<Callbacks> = settings
-        .create_with_context(Callbacks(member))
+        .create_with_context(Callbacks::new(member))
         .map_err(Error::while_doing("make a consumer"))?;
     consumer.set_nonempty_callback(move || shared.wake());
     Ok(consumer)

@@ -2,7 +2,7 @@
 //! its polls.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -210,24 +210,50 @@ impl Membership {
 }
 
 /// The membership as one client sees it.
-pub(super) struct Callbacks(pub(super) Arc<Membership>);
+pub(super) struct Callbacks {
+    member: Arc<Membership>,
+    /// The client was abandoned: the membership is another's, and this one's calls mean nothing to it.
+    is_muted: AtomicBool,
+}
 
 // === impl Callbacks ===
 
 impl Callbacks {
-    fn called(&self) -> &Membership {
-        self.0.events.fetch_add(1, Ordering::Relaxed);
-        &self.0
+    pub(super) const fn new(member: Arc<Membership>) -> Self {
+        Self {
+            member,
+            is_muted: AtomicBool::new(false),
+        }
+    }
+
+    pub(super) const fn member(&self) -> &Arc<Membership> {
+        &self.member
+    }
+
+    pub(super) fn mute(&self) {
+        self.is_muted.store(true, Ordering::Relaxed);
+    }
+
+    fn called(&self) -> Option<&Membership> {
+        if self.is_muted.load(Ordering::Relaxed) {
+            return None;
+        }
+        self.member.events.fetch_add(1, Ordering::Relaxed);
+        Some(&self.member)
     }
 }
 
 impl ClientContext for Callbacks {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        self.called().connection.log(level, facility, message);
+        if let Some(member) = self.called() {
+            member.connection.log(level, facility, message);
+        }
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        self.called().connection.error(error, reason);
+        if let Some(member) = self.called() {
+            member.connection.error(error, reason);
+        }
     }
 }
 
@@ -240,7 +266,11 @@ impl ConsumerContext for Callbacks {
         event: RDKafkaRespErr,
         list: &mut TopicPartitionList,
     ) {
-        let member = self.called();
+        let Some(member) = self.called() else {
+            // It had no partitions when it was abandoned, and takes none now.
+            drop(consumer.incremental_unassign(list));
+            return;
+        };
         let done = if event == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
             member.connection.works();
             let assigned = list

@@ -17,7 +17,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use super::client::Client;
 use super::membership::{Membership, names};
 use super::{Input, Limits, wait};
-use crate::standstill::{ANSWER_WAIT, Standstill};
+use crate::standstill::{ANSWER_WAIT, CutOff, Standstill};
 use crate::{Error, Received, TopicPartition, native};
 
 /// Wake-ups come by themselves; this only bounds the damage of one that does not.
@@ -29,7 +29,7 @@ const RETRY: Duration = Duration::from_millis(5);
 const FULL: Duration = Duration::from_millis(100);
 /// How often offsets are told to the broker and ends are noted.
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
-/// The longest the thread asks a broker in trouble whether it is back, once a second.
+/// The longest the thread asks whether a broker is there, once a second: in trouble, or without partitions.
 const PROBE_WAIT: Duration = Duration::from_millis(200);
 /// A seek only changes the client's own state.
 const SEEK_WAIT: Duration = Duration::from_secs(1);
@@ -39,6 +39,7 @@ pub(super) struct Poller {
     member: Arc<Membership>,
     limits: Limits,
     standstill: Standstill,
+    cut_off: CutOff,
     /// The ends of silent partitions, as they were answered: later than what their last fetch said.
     asked_ends: BTreeMap<TopicPartition, i64>,
     full_since: Option<Instant>,
@@ -56,6 +57,7 @@ impl Poller {
             client,
             limits,
             standstill: Standstill::new(limits.patience),
+            cut_off: CutOff::default(),
             asked_ends: BTreeMap::new(),
             full_since: None,
             paused_full: false,
@@ -305,19 +307,41 @@ impl Poller {
     fn keep_house(&mut self) {
         self.kept_house = Instant::now();
         self.member.commit_noted(self.client.consumer());
-        // An idle consumer would not notice that its broker is back.
-        if !self.member.connection.is_sound()
-            && let Some(topic) = self.client.topics().first()
-            && self
-                .client
-                .consumer()
-                .fetch_metadata(Some(topic), PROBE_WAIT)
-                .is_ok()
-        {
-            self.member.connection.works();
-        }
+        self.look_for_brokers();
         self.look_for_standstill();
         self.note_ends();
+    }
+
+    /// An idle consumer would not notice that its broker is back, nor one without partitions that its client
+    /// has lost every broker.
+    fn look_for_brokers(&mut self) {
+        let complains = !self.member.connection.is_sound();
+        let is_idle = self.member.state().partitions.is_empty();
+        if !complains && !is_idle {
+            return self.cut_off.reached();
+        }
+        if self.reaches_a_broker() {
+            self.member.connection.works();
+            self.cut_off.reached();
+        } else if is_idle
+            && self
+                .cut_off
+                .unreached(complains, self.limits.patience, Instant::now())
+        {
+            tracing::warn!("the Kafka client finds no broker; it is replaced");
+            if let Err(error) = self.client.abandon() {
+                self.failed(error);
+            }
+        }
+    }
+
+    fn reaches_a_broker(&self) -> bool {
+        let topics = self.client.topics();
+        let consumer = self.client.consumer();
+        let asked = topics
+            .first()
+            .map(|topic| consumer.fetch_metadata(Some(topic), PROBE_WAIT));
+        asked.is_some_and(|answer| answer.is_ok())
     }
 
     fn note_ends(&self) {

@@ -115,3 +115,39 @@ async fn a_member_whose_client_gets_no_records_joins_again_with_another_and_miss
         .await;
     assert!(member.read.iter().map(|record| record.offset).eq(0..100));
 }
+
+#[tokio::test]
+async fn a_member_without_partitions_outlives_an_outage_and_takes_over_later() {
+    let (cluster, config) = cluster();
+    cluster.create_topic("one", 1, 1).unwrap();
+    let producer = Producer::new(&config, ProducerSettings::default()).unwrap();
+    let limits = Limits {
+        // Its client is replaced while the broker is away: at the second question that nobody answers.
+        patience: Duration::from_millis(100),
+        drain: Duration::from_millis(200),
+        ..Limits::default()
+    };
+    let long = Duration::from_secs(30);
+    let mut first = Member::join(&config, "group", "one", limits);
+    first
+        .within(long, "it has the partition", |member| {
+            member.assignments > 0
+        })
+        .await;
+    let mut idle = Member::join(&config, "group", "one", limits);
+    cluster.broker_down(BROKER).unwrap();
+    eventually_within(long, "it complains", async || {
+        !idle.subscription.connection().is_sound()
+    })
+    .await;
+    cluster.broker_up(BROKER).unwrap();
+    eventually_within(long, "it finds the broker again", async || {
+        idle.subscription.connection().is_sound()
+    })
+    .await;
+    drop(first);
+    let sent = (0..20).map(|n| record("one", "key", &n.to_string()));
+    send_all(&producer, sent).await;
+    idle.within(long, "it reads", |member| member.read.len() == 20)
+        .await;
+}
