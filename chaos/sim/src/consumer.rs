@@ -376,7 +376,7 @@ fn writes(moves: &[Move], plan: Plan, effect: Vec<Write>) -> Vec<Write> {
         .iter()
         .map(|step| Write::Position(step.place.partition, step.next));
     let applied = plan.applied.into_iter();
-    let applied = applied.map(|(subject, (version, id))| Write::Applied(subject, version, id));
+    let applied = applied.map(|(subject, row)| Write::Applied(subject, row.version, row.event_id));
     let hold = |(_, delivery): (usize, Delivery)| {
         let subject: Subject = subject_of(&delivery);
         Write::Hold(subject, delivery)

@@ -1,12 +1,14 @@
 //! The settings of this service.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use brewline_config::{Environment, Variable};
 use brewline_messaging::{ConsumerSettings, RelaySettings};
 use {brewline_kafka as kafka, brewline_postgres as postgres};
 
 use crate::app::checkout;
+use crate::app::place_order::AdmissionLimits;
 
 const GRPC_LISTEN: Variable = Variable {
     name: "BREWLINE_GRPC_LISTEN",
@@ -40,6 +42,22 @@ const PLACE_WORKERS: Variable = Variable {
     default: Some("2"),
     help: "Transactions that place orders at the same time. 2: one gathers while the other's commit \
            waits for the disk.",
+};
+
+const PLACE_SETTLE_TARGET_MS: Variable = Variable {
+    name: "BREWLINE_PLACE_SETTLE_TARGET_MS",
+    default: Some("2000"),
+    help: "How long an order may take to settle before fewer new ones are let in, in milliseconds; at \
+           twice that none is. 2 s: a fraction of what an order may be pending, so that the orders let \
+           in are sold and not turned back by their deadline.",
+};
+
+const PLACE_PENDING_FREE: Variable = Variable {
+    name: "BREWLINE_PLACE_PENDING_FREE",
+    default: Some("1000"),
+    help: "Pending orders up to which all new ones are let in, however old those are. 1000: an outage \
+           of payment at the pace of a few shops turns nobody away, and two cores settle them in \
+           about a second.",
 };
 
 const WATCHERS_MAX: Variable = Variable {
@@ -80,6 +98,8 @@ pub struct PlaceLimits {
     pub batch_orders_max: usize,
     /// Transactions at the same time.
     pub workers: usize,
+    /// When fewer are let in.
+    pub admission: AdmissionLimits,
 }
 
 /// Reads the settings.
@@ -113,10 +133,16 @@ impl PlaceLimits {
         let queue_orders_max = positive(env, &PLACE_QUEUE_ORDERS_MAX);
         let batch_orders_max = positive(env, &PLACE_BATCH_ORDERS_MAX);
         let workers = positive(env, &PLACE_WORKERS);
+        let settle_target = env.millis(&PLACE_SETTLE_TARGET_MS);
+        let pending_free = env.read::<i64>(&PLACE_PENDING_FREE);
         Some(Self {
             queue_orders_max: queue_orders_max?,
             batch_orders_max: batch_orders_max?,
             workers: workers?,
+            admission: AdmissionLimits {
+                settle_target: settle_target?,
+                pending_free: pending_free?.max(0),
+            },
         })
     }
 }
@@ -127,6 +153,10 @@ impl Default for PlaceLimits {
             queue_orders_max: 2_048,
             batch_orders_max: 256,
             workers: 2,
+            admission: AdmissionLimits {
+                settle_target: Duration::from_secs(2),
+                pending_free: 1_000,
+            },
         }
     }
 }

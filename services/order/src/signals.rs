@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use brewline_kernel::Money;
-use brewline_telemetry::metrics::{self, Counter, Family, Gauge, Histogram};
+use brewline_telemetry::metrics::{self, Counter, Family, FloatGauge, Gauge, Histogram};
 
 /// Orders accepted: durable and answered.
 pub static PLACED: LazyLock<Counter> = LazyLock::new(|| {
@@ -60,6 +60,14 @@ pub static PLACE_QUEUED: LazyLock<Gauge> = LazyLock::new(|| {
     )
 });
 
+static PLACE_ADMITTED: LazyLock<FloatGauge> = LazyLock::new(|| {
+    metrics::register(
+        "brewline_place_admitted_ratio",
+        "Share of new orders that are let in; below 1 while pending ones take too long to settle",
+        FloatGauge::default(),
+    )
+});
+
 /// Commits whose outcome had to be asked for.
 pub static COMMIT_UNKNOWN: LazyLock<Counter> = LazyLock::new(|| {
     metrics::register(
@@ -90,6 +98,16 @@ pub fn placed(total: Money) {
 /// Counts a refusal.
 pub fn refused(reason: &'static str) {
     REFUSED.get_or_create(&[("reason", reason)]).inc();
+}
+
+/// Tells the share of new orders that is let in.
+#[allow(
+    clippy::as_conversions,
+    clippy::cast_precision_loss,
+    reason = "a gauge holds a floating point number; both are small"
+)]
+pub fn admitted(share: u64, of: u64) {
+    PLACE_ADMITTED.set(share as f64 / of as f64);
 }
 
 /// Notes how many orders one transaction placed; none is no batch.

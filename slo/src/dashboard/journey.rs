@@ -54,6 +54,14 @@ fn placed() -> Row {
                     "max by (instance) (brewline_place_queue_orders)",
                 )],
             ),
+            Panel::graph(
+                "share of new orders let in",
+                Unit::Share,
+                &[(
+                    "{{instance}}",
+                    "min by (instance) (brewline_place_admitted_ratio)",
+                )],
+            ),
             Panel::quantiles(
                 "orders in one transaction",
                 Unit::Count,

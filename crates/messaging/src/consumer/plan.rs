@@ -19,6 +19,17 @@ pub struct Stored {
     pub held: BTreeMap<Subject, Vec<Delivery>>,
 }
 
+/// What the inbox is to say about a subject.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Applied {
+    /// The last version applied.
+    pub version: i64,
+    /// Its event.
+    pub event_id: Uuid,
+    /// Whether the inbox had a row of the subject before the batch.
+    pub known: bool,
+}
+
 /// What one transaction does.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Plan {
@@ -32,8 +43,8 @@ pub struct Plan {
     pub flowing: BTreeSet<Subject>,
     /// Held records that are applied now, or turned out to be duplicates.
     pub released: Vec<(Subject, i64)>,
-    /// The last version applied of each subject, with its event.
-    pub applied: BTreeMap<Subject, (i64, Uuid)>,
+    /// The last version applied of each subject.
+    pub applied: BTreeMap<Subject, Applied>,
     /// Records refused by the inbox.
     pub duplicates: usize,
 }
@@ -75,10 +86,15 @@ pub fn subject_of(delivery: &Delivery) -> Subject {
 
 impl Plan {
     fn apply(&mut self, subject: &Subject, delivery: Delivery, known: &mut Known) {
-        let version = delivery.envelope.version;
+        let (version, event_id) = (delivery.envelope.version, delivery.envelope.id);
+        let before = self.applied.get(subject);
+        let applied = Applied {
+            version,
+            event_id,
+            known: before.map_or(known.version.is_some(), |before| before.known),
+        };
+        self.applied.insert(subject.clone(), applied);
         known.version = Some(version);
-        self.applied
-            .insert(subject.clone(), (version, delivery.envelope.id));
         self.fresh.push(delivery);
     }
 
@@ -208,7 +224,8 @@ mod tests {
         );
         assert_eq!(fresh(&plan), [("a", 1), ("b", 1), ("a", 2)]);
         assert_eq!(plan.duplicates, 2);
-        assert_eq!(plan.applied[&subject("a")].0, 2);
+        let applied = plan.applied[&subject("a")];
+        assert_eq!((applied.version, applied.known), (2, false));
     }
 
     #[test]
@@ -237,7 +254,8 @@ mod tests {
         assert_eq!(fresh(&plan), [("a", 2), ("a", 3), ("a", 4)]);
         assert_eq!(plan.released, [(subject("a"), 3), (subject("a"), 4)]);
         assert!(plan.flowing.is_empty(), "6 is still held");
-        assert_eq!(plan.applied[&subject("a")].0, 4);
+        let applied = plan.applied[&subject("a")];
+        assert_eq!((applied.version, applied.known), (4, true));
     }
 
     #[test]

@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use super::dead_letter::Verdict;
 use super::desk::{Dropped, Redriven, Refusal, Request};
-use super::plan::Plan;
+use super::plan::{Applied, Plan};
 use super::spans::Spans;
 use super::transaction::Applier;
 use crate::inbox::Judge;
@@ -36,7 +36,7 @@ struct Progress {
     left: Vec<Held>,
     done: Vec<Held>,
     applied: Option<i64>,
-    last: Option<(i64, Uuid)>,
+    last: Option<Applied>,
     fresh: i64,
     duplicates: i64,
     // Why the first of those left cannot be handled.
@@ -300,8 +300,14 @@ impl Progress {
         if let Some(last) = stage.fresh.last().and_then(|place| self.left.get(*place))
             && let Ok(delivery) = &last.delivery
         {
-            self.applied = Some(delivery.envelope.version);
-            self.last = Some((delivery.envelope.version, delivery.envelope.id));
+            let version = delivery.envelope.version;
+            let known = self.last.map_or(self.applied.is_some(), |last| last.known);
+            self.applied = Some(version);
+            self.last = Some(Applied {
+                version,
+                event_id: delivery.envelope.id,
+                known,
+            });
         }
         self.done.extend(self.left.drain(..stage.passed));
     }

@@ -54,18 +54,31 @@ const POSITIONS: &str = "
     join unnest($2::text[], $3::integer[]) as m(topic, partition) using (topic, partition)
     where p.consumer = $1";
 
+// The consumer's name comes as a column, too: as one value, it tempts the planner, while the table is
+// still small, to read all that the consumer ever applied once for each subject asked for.
 const STORED: &str = "
     select s.topic, s.subject, i.version, k.subject is not null, k.dead_letter_id is not null
-    from unnest($2::text[], $3::text[]) as s(topic, subject)
-    left join inbox i on i.consumer = $1 and i.topic = s.topic and i.subject = s.subject
-    left join parked_key k on k.consumer = $1 and k.topic = s.topic and k.subject = s.subject";
+    from unnest($1::text[], $2::text[], $3::text[]) as s(consumer, topic, subject)
+    left join inbox i on (i.consumer, i.topic, i.subject) = (s.consumer, s.topic, s.subject)
+    left join parked_key k on (k.consumer, k.topic, k.subject) = (s.consumer, s.topic, s.subject)";
 
-const APPLIED: &str = "
+// Plain inserts and updates: the batch holds its positions, so nobody else writes these rows, and an
+// upsert would pay for a conflict that cannot be.
+const APPLIED_FIRST: &str = "
     insert into inbox (consumer, topic, subject, version, event_id)
-    select $1, a.* from unnest($2::text[], $3::text[], $4::bigint[], $5::uuid[])
-        as a(topic, subject, version, event_id)
-    on conflict (consumer, topic, subject) do update
-    set version = excluded.version, event_id = excluded.event_id, updated_at = now()";
+    select * from unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::uuid[])";
+
+const APPLIED_NEXT: &str = "
+    update inbox i set version = a.version, event_id = a.event_id, updated_at = now()
+    from unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::uuid[])
+        as a(consumer, topic, subject, version, event_id)
+    where (i.consumer, i.topic, i.subject) = (a.consumer, a.topic, a.subject)";
+
+// Rows that were pruned after they had been read.
+const APPLIED_AGAIN: &str = "
+    insert into inbox (consumer, topic, subject, version, event_id)
+    select * from unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::uuid[])
+    on conflict (consumer, topic, subject) do nothing";
 
 const STANDING: &str = "
     select (select count(*) from dead_letter where consumer = $1 and outcome = 'open'),
@@ -157,7 +170,8 @@ impl Store {
             .map(|delivery| ((&*delivery.topic, delivery.envelope.subject.as_str()), ()))
             .collect();
         let (topics, names): (Vec<&str>, Vec<&str>) = subjects.keys().copied().unzip();
-        let rows = tx.query(STORED, &[&self.consumer, &topics, &names]).await?;
+        let consumers = vec![self.consumer; names.len()];
+        let rows = tx.query(STORED, &[&consumers, &topics, &names]).await?;
         let mut stored = Stored::default();
         for row in &rows {
             let key = match (row.try_get(3)?, row.try_get(4)?) {
@@ -201,16 +215,64 @@ impl Store {
         tx: &Transaction<'_>,
         plan: &Plan,
     ) -> Result<(), postgres::Error> {
-        if plan.applied.is_empty() {
+        let first = Columns::of(self.consumer, plan, false);
+        let next = Columns::of(self.consumer, plan, true);
+        futures_util::try_join!(first.insert(tx), next.update(tx))?;
+        Ok(())
+    }
+}
+
+/// Rows of the inbox, as arrays.
+struct Columns<'a> {
+    consumers: Vec<&'a str>,
+    topics: Vec<&'a str>,
+    subjects: Vec<&'a str>,
+    versions: Vec<i64>,
+    ids: Vec<Uuid>,
+}
+
+// === impl Columns ===
+
+impl<'a> Columns<'a> {
+    /// Of the subjects that had a row when the batch began, or of those that had none.
+    fn of(consumer: &'a str, plan: &'a Plan, known: bool) -> Self {
+        let of_these = || plan.applied.iter().filter(|(_, row)| row.known == known);
+        let (topics, subjects) = subject_columns(of_these().map(|(subject, _)| subject));
+        Self {
+            consumers: vec![consumer; subjects.len()],
+            topics,
+            subjects,
+            versions: of_these().map(|(_, row)| row.version).collect(),
+            ids: of_these().map(|(_, row)| row.event_id).collect(),
+        }
+    }
+
+    async fn insert(&self, tx: &Transaction<'_>) -> Result<(), postgres::Error> {
+        if !self.subjects.is_empty() {
+            tx.execute(APPLIED_FIRST, &self.params()).await?;
+        }
+        Ok(())
+    }
+
+    async fn update(&self, tx: &Transaction<'_>) -> Result<(), postgres::Error> {
+        if self.subjects.is_empty() {
             return Ok(());
         }
-        let (topics, subjects) = subject_columns(plan.applied.keys());
-        let versions: Vec<i64> = plan.applied.values().map(|(version, _)| *version).collect();
-        let ids: Vec<Uuid> = plan.applied.values().map(|(_, id)| *id).collect();
-        let params: [&(dyn ToSql + Sync); 5] =
-            [&self.consumer, &topics, &subjects, &versions, &ids];
-        tx.execute(APPLIED, &params).await?;
+        let updated = tx.execute(APPLIED_NEXT, &self.params()).await?;
+        if usize::try_from(updated) != Ok(self.subjects.len()) {
+            tx.execute(APPLIED_AGAIN, &self.params()).await?;
+        }
         Ok(())
+    }
+
+    fn params(&self) -> [&(dyn ToSql + Sync); 5] {
+        [
+            &self.consumers,
+            &self.topics,
+            &self.subjects,
+            &self.versions,
+            &self.ids,
+        ]
     }
 }
 

@@ -7,6 +7,7 @@
 //!
 //! The work belongs to the worker, not to the caller: a client that goes away takes nothing back.
 
+mod admission;
 mod batch;
 mod keys;
 mod transaction;
@@ -23,6 +24,8 @@ use brewline_telemetry::trace::{Span, names};
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::time::Instant;
 
+use self::admission::Admission;
+pub use self::admission::AdmissionLimits;
 use crate::Parts;
 use crate::config::PlaceLimits;
 use crate::outbound::idempotency_store::Fingerprint;
@@ -67,6 +70,9 @@ pub enum Refusal {
     /// Too many orders wait already.
     #[error("too many orders are waiting to be placed; come again in a second")]
     Busy,
+    /// Those that are pending take too long already.
+    #[error("more orders are pending than are settled in good time; come again in a second")]
+    Overloaded,
     /// The key was used for another body.
     #[error("the idempotency key was used for another request")]
     KeyReused,
@@ -97,6 +103,7 @@ pub enum Refusal {
 #[derive(Debug, Clone)]
 pub struct PlaceOrders {
     queue: mpsc::Sender<Waiting>,
+    admission: Arc<Admission>,
     parts: Parts,
 }
 
@@ -130,7 +137,21 @@ impl PlaceOrders {
                 Ok(())
             });
         }
-        Self { queue, parts }
+        let admission = Admission::new(limits.admission);
+        let (watched, pool, shutdown) = (
+            Arc::clone(&admission),
+            parts.pool.clone(),
+            context.shutdown(),
+        );
+        context.spawn("place-admission", async move {
+            watched.watch(&pool, shutdown).await;
+            Ok(())
+        });
+        Self {
+            queue,
+            admission,
+            parts,
+        }
     }
 
     /// Places an order, or says why not.
@@ -138,6 +159,10 @@ impl PlaceOrders {
     /// # Errors
     /// With the refusal.
     pub async fn place(&self, mut request: PlaceOrder) -> Answer {
+        if !self.admission.admits() {
+            signals::refused(Refusal::Overloaded.reason());
+            return Err(Refusal::Overloaded);
+        }
         let (reply, answer) = oneshot::channel();
         let order_id = OrderId::new(self.parts.ids.next());
         let mut span = Span::of_sampled(&names::PLACE_ORDER, request.traceparent);
@@ -152,7 +177,7 @@ impl PlaceOrders {
             reply,
         };
         if self.queue.try_send(waiting).is_err() {
-            signals::refused("busy");
+            signals::refused(Refusal::Busy.reason());
             return Err(Refusal::Busy);
         }
         signals::PLACE_QUEUED.inc();
@@ -227,6 +252,7 @@ impl Refusal {
     pub const fn reason(&self) -> &'static str {
         match self {
             Self::Busy => "busy",
+            Self::Overloaded => "overloaded",
             Self::KeyReused => "idempotency-key-reused",
             Self::KeyInFlight => "idempotency-in-flight",
             Self::Invalid { reason, .. } => reason,

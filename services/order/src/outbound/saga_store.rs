@@ -81,6 +81,15 @@ pub struct Locked {
     pub rows: Vec<SagaRow>,
 }
 
+/// The orders that are not settled yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pending {
+    /// How many.
+    pub orders: i64,
+    /// How long ago they were accepted, on average.
+    pub mean_age: Duration,
+}
+
 /// Why sagas could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -142,6 +151,12 @@ const CENSUS: &str = "
            (max(extract(epoch from clock_timestamp() - started_at)) * 1000)::bigint
     from saga where open group by state";
 
+// Before the pivot. Through the index of those that are open, too.
+const PENDING: &str = "
+    select count(*),
+           coalesce(extract(epoch from avg(clock_timestamp() - started_at)) * 1000, 0)::bigint
+    from saga where open and state in ('reserving', 'authorising')";
+
 const NOW: &str = "select clock_timestamp()";
 
 const WRITE: &str = "
@@ -191,6 +206,19 @@ pub async fn census(
             Ok((row.try_get(0)?, row.try_get(1)?, oldest))
         })
         .collect()
+}
+
+/// Orders that are pending, whichever replica let them in.
+///
+/// # Errors
+/// When the database fails.
+pub async fn pending(connection: &Connection) -> Result<Pending, postgres::Error> {
+    let row = connection.query_one(PENDING, &[]).await?;
+    let millis = u64::try_from(row.try_get::<_, i64>(1)?).unwrap_or_default();
+    Ok(Pending {
+        orders: row.try_get(0)?,
+        mean_age: Duration::from_millis(millis),
+    })
 }
 
 /// Begins sagas, each due after `deadline_micros`.

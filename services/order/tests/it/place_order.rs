@@ -1,6 +1,8 @@
 //! Placing orders: once per key, whoever else is in the batch.
 
+use brewline_order_domain::checkout::CheckoutEvent;
 use brewline_server::status::fields;
+use brewline_test_support::eventually;
 use futures_util::future::join_all;
 use tonic::Code;
 
@@ -217,6 +219,35 @@ async fn a_full_queue_turns_away_with_a_time_to_come_again() {
         assert_eq!(says(status), (Code::ResourceExhausted, "busy".to_owned()));
         assert!(brewline_server::status::again_after(status).is_some());
     }
+}
+
+#[tokio::test]
+async fn while_orders_are_pending_for_too_long_others_are_turned_away_with_a_time_to_come_again() {
+    let shop = Shop::one_at_a_time().await;
+    let pending = shop.placed("first").await;
+    let mut refused = None;
+    eventually("an order is turned away", async || {
+        let request = order(&shop.fresh_key(), &[("cortado", 1)]);
+        refused = shop.place(request).await.err();
+        refused.is_some()
+    })
+    .await;
+    let refused = refused.unwrap();
+    let overloaded = (Code::ResourceExhausted, "overloaded".to_owned());
+    assert_eq!(says(&refused), overloaded);
+    assert!(brewline_server::status::again_after(&refused).is_some());
+
+    // Those that came in before the first look are pending, too.
+    let all = shop.pending().await;
+    assert!(all.contains(&pending));
+    for order_id in &all {
+        shop.happens(order_id, CheckoutEvent::DeadlineReached).await;
+    }
+    eventually("orders are let in again", async || {
+        let request = order(&shop.fresh_key(), &[("cortado", 1)]);
+        shop.place(request).await.is_ok()
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -1,10 +1,12 @@
 //! A shop with a database of its own: two stores, some products, one customer.
 
+use std::time::Duration;
+
 use brewline_kernel::Envelope;
 use brewline_messaging::{Delivery, Failure, Handler as _, Monitor, Outbox};
 use brewline_order::app::checkout::{self, Happening};
 use brewline_order::app::hear_barista::HearBarista;
-use brewline_order::app::place_order::PlaceOrders;
+use brewline_order::app::place_order::{AdmissionLimits, PlaceOrders};
 use brewline_order::app::watch_order::Watchers;
 use brewline_order::config::PlaceLimits;
 use brewline_order::inbound::catalogue_consumer::{self, CatalogueConsumer};
@@ -67,6 +69,18 @@ impl Shop {
     pub(crate) async fn with_queue(queue_orders_max: usize) -> Self {
         Self::stocked(PlaceLimits {
             queue_orders_max,
+            ..PlaceLimits::default()
+        })
+        .await
+    }
+
+    /// A shop that lets nobody in while an order is pending.
+    pub(crate) async fn one_at_a_time() -> Self {
+        Self::stocked(PlaceLimits {
+            admission: AdmissionLimits {
+                settle_target: Duration::from_nanos(1),
+                pending_free: 0,
+            },
             ..PlaceLimits::default()
         })
         .await
@@ -206,6 +220,19 @@ impl Shop {
         };
         let answer = self.orders.collect_order(Request::new(request)).await?;
         Ok(answer.into_inner().order.unwrap())
+    }
+
+    /// A key that nobody used.
+    pub(crate) fn fresh_key(&self) -> String {
+        self.parts.ids.next().to_string()
+    }
+
+    /// The orders that are pending.
+    pub(crate) async fn pending(&self) -> Vec<String> {
+        let connection = self.parts.pool.get().await.unwrap();
+        let sql = "select order_id::text from orders where status = 'pending'";
+        let rows = connection.query(sql, &[]).await.unwrap();
+        rows.iter().map(|row| row.get(0)).collect()
     }
 
     /// One number from the database.

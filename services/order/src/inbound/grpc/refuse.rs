@@ -15,7 +15,9 @@ pub(in crate::inbound) fn place(refusal: Refusal) -> Status {
             let fields = fields.into_iter().map(|fault| (fault.field, fault.detail));
             return status::rejected_fields(reason, fields.collect());
         }
-        Refusal::Busy => return status::busy(reason, detail, status::COME_AGAIN),
+        Refusal::Busy | Refusal::Overloaded => {
+            return status::busy(reason, detail, status::COME_AGAIN);
+        }
         Refusal::KeyReused => Code::FailedPrecondition,
         Refusal::KeyInFlight => Code::Aborted,
         Refusal::Unavailable | Refusal::OutcomeUnknown => Code::Unavailable,
