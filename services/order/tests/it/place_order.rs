@@ -199,7 +199,7 @@ async fn who_goes_away_leaves_an_order_behind() {
     // Polled once: the request is in the queue. Then the client is gone.
     assert!(futures_util::poll!(place.as_mut()).is_pending());
     drop(place);
-    brewline_test_support::eventually("the order stands", async || {
+    eventually("the order stands", async || {
         shop.count("select count(*) from orders").await == 1
     })
     .await;
