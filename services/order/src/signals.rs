@@ -104,6 +104,7 @@ pub fn refused(reason: &'static str) {
 #[allow(
     clippy::as_conversions,
     clippy::cast_precision_loss,
+    clippy::float_arithmetic,
     reason = "a gauge holds a floating point number; both are small"
 )]
 pub fn admitted(share: u64, of: u64) {

@@ -241,7 +241,10 @@ async fn while_orders_are_pending_for_too_long_others_are_turned_away_with_a_tim
     let all = shop.pending().await;
     assert!(all.contains(&pending));
     for order_id in &all {
-        shop.happens(order_id, CheckoutEvent::DeadlineReached).await;
+        let sold_out = CheckoutEvent::StockRejected {
+            detail: String::new(),
+        };
+        shop.happens(order_id, sold_out).await;
     }
     eventually("orders are let in again", async || {
         let request = order(&shop.fresh_key(), &[("cortado", 1)]);
