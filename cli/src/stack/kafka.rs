@@ -89,7 +89,8 @@ impl Broker {
     }
 
     /// Makes topics (as `login`, a super user), users and rights once; `with_tests` gives the user for
-    /// tests its own. A folder of an earlier version gets what it lacks.
+    /// tests its own. A folder of an earlier version gets what it lacks, and so does one whose topics a
+    /// power cut has taken: the broker leaves it to the system when its own log reaches the disk.
     ///
     /// # Errors
     /// When the broker refuses.
@@ -102,7 +103,7 @@ impl Broker {
         let (topics, grants) = (topics_to_make(), acl::grants(with_tests));
         let sum = fingerprint(format!("{topics:?}{grants:?}").as_bytes());
         let marker = self.folder.kafka().join(format!("provisioned-{sum:016x}"));
-        if marker.is_file() {
+        if marker.is_file() && are_there(login, &topics).await? {
             return Ok(());
         }
         make_topics(login, TopicShape::default()).await?;
@@ -201,6 +202,12 @@ pub async fn make_topics(login: &KafkaLogin, shape: TopicShape) -> anyhow::Resul
     let topics: Vec<Topic> = topics_to_make().into_iter().map(native).collect();
     let made = admin(login)?.create_topics(&topics).await;
     made.context("make Kafka's topics")
+}
+
+async fn are_there(login: &KafkaLogin, topics: &[TopicToMake]) -> anyhow::Result<bool> {
+    let found = admin(login)?.topics().await;
+    let found = found.context("ask Kafka for its topics")?;
+    Ok(topics.iter().all(|topic| found.contains_key(&topic.name)))
 }
 
 /// Sets the password of every user that has one among the secrets, and what each may do. The topics
