@@ -290,7 +290,14 @@ async fn kafka_stutters(platform: &Platform, stop: CancellationToken) -> anyhow:
     Ok(())
 }
 
+/// Without orders there would be nothing to be behind with but what was in flight, which may be nothing.
 async fn postgres_is_held_down(platform: &Platform, stop: CancellationToken) -> anyhow::Result<()> {
+    let news = poison::records_that_concern_nobody(platform, stop.clone());
+    let (down, news) = tokio::join!(hold_postgres_down(platform, stop), news);
+    down.and(news)
+}
+
+async fn hold_postgres_down(platform: &Platform, stop: CancellationToken) -> anyhow::Result<()> {
     while !stop.is_cancelled() {
         if let Some(postgres) = platform.endpoints()?.pids.postgres.filter(|pid| *pid != 0) {
             // It may have died of the last signal just now.

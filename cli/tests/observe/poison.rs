@@ -25,6 +25,8 @@ const UNKNOWN: &str = "brewline.order.v1.OrderThought";
 const SUBJECTS: usize = 15;
 /// What follows on one of them: more than a consumer parks for one subject.
 const SUCCESSORS: u32 = 1_100;
+/// How often one that concerns nobody follows another.
+const EVERY: Duration = Duration::from_millis(500);
 /// How long the broker may take for all of them.
 const WITHIN: Duration = Duration::from_secs(30);
 /// Operators who drop side by side.
@@ -46,11 +48,31 @@ pub(crate) async fn records_that_cannot_be_read(
         .context("dead letters are left")?
 }
 
-async fn publish(platform: &Platform) -> anyhow::Result<()> {
+/// Publishes an event that concerns nobody, again and again: whoever cannot note it is behind.
+pub(crate) async fn records_that_concern_nobody(
+    platform: &Platform,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let producer = producer(platform)?;
+    while !stop.is_cancelled() {
+        let sent = producer.send(record(Uuid::new_v4(), UNKNOWN, 1))?;
+        timeout(WITHIN, sent)
+            .await
+            .context("the broker is slow")??;
+        sleep(EVERY).await;
+    }
+    Ok(())
+}
+
+fn producer(platform: &Platform) -> anyhow::Result<Producer> {
     let secrets = Secrets::load(&platform.folder()?)?;
     let config = Config::plain(&platform.endpoints()?.kafka.brokers);
     let config = config.with_login(OWNER, secrets.kafka(OWNER));
-    let producer = Producer::new(&config, ProducerSettings::default())?;
+    Ok(Producer::new(&config, ProducerSettings::default())?)
+}
+
+async fn publish(platform: &Platform) -> anyhow::Result<()> {
+    let producer = producer(platform)?;
     let subjects: Vec<Uuid> = (0..SUBJECTS).map(|_| Uuid::new_v4()).collect();
     let mut sent = vec![];
     for subject in &subjects {

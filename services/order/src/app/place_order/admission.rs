@@ -84,7 +84,7 @@ impl Admission {
         if (before == ALL) != (share == ALL) {
             let waited_ms = pending.mean_age.saturating_mul(2).as_millis();
             let all_let_in = share == ALL;
-            tracing::warn!(pending.orders, waited_ms, all_let_in, "admission changed");
+            tracing::info!(pending.orders, waited_ms, all_let_in, "admission changed");
         }
     }
 }
