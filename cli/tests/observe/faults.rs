@@ -285,7 +285,8 @@ async fn kafka_stutters(platform: &Platform, stop: CancellationToken) -> anyhow:
         faults::freeze(kafka)?;
         sleep(Duration::from_secs(3)).await;
         faults::thaw(kafka)?;
-        sleep(Duration::from_millis(500)).await;
+        // Long enough for clients to connect again and be answered: what is late must arrive to be seen late.
+        sleep(Duration::from_secs(1)).await;
     }
     Ok(())
 }
